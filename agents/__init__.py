@@ -1,0 +1,1 @@
+"""Layer 2: artificial animals. Virtual mice, environments and policies."""

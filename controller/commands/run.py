@@ -1,0 +1,97 @@
+"""``duetto run``: one session, live or in virtual time."""
+
+import secrets
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from controller.rigfile import read
+from controller.session import Order
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+
+def _pair(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, str] | None:
+    """Return the two names in ``A,B``."""
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(","))
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise click.BadParameter(f"{value!r} is not two different names, such as m1,m2")
+    return (names[0], names[1])
+
+
+@click.command(epilog="Example: duetto run rigs/virtual.toml --pair m1,m2 --day 3 --minutes 30")
+@click.argument("rig", type=click.Path(path_type=Path))
+@click.option("--pair", callback=_pair, help="The two animals, A,B. The rig file's subjects otherwise.")
+@click.option("--day", type=click.IntRange(1, 1000), default=1, show_default=True, help="Day of training.")
+@click.option("--minutes", type=click.FloatRange(0.02, 720), help="Longest duration. The rig file's otherwise.")
+@click.option("--trials", type=click.IntRange(1, 100_000), help="End after so many trials.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Draws the trial table (and virtual mice).")
+@click.option("--headless", is_flag=True, help="Open no window.")
+@click.option("--fast", is_flag=True, help="Virtual time: as fast as the processor allows (virtual rigs only).")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for sessions. The rig file's otherwise.")
+def command(
+    rig: Path,
+    pair: tuple[str, str] | None,
+    day: int,
+    minutes: float | None,
+    trials: int | None,
+    seed: int | None,
+    headless: bool,
+    fast: bool,
+    out: Path | None,
+) -> None:
+    """Run one session on RIG and print its summary and folder.
+
+    Exit status 0 only if it ended as asked: after its trials or minutes, or because a person asked it to stop.
+    """
+    loaded = read(rig)
+    session = loaded.rig.session
+    order = Order(
+        rig=loaded.rig,
+        rig_text=loaded.text,
+        rig_path=str(rig),
+        subjects=pair or (session.subjects[0], session.subjects[1]),
+        day=day,
+        minutes=session.minutes if minutes is None else minutes,
+        trials=trials,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        fast=fast,
+        output=out or Path(session.output),
+    )
+    sys.exit(_run_fast(order) if fast else _run_live(order, headless=headless))
+
+
+def _run_live(order: Order, *, headless: bool) -> int:
+    """Run with real processes; return the exit status."""
+    del headless  # the window is a process of its own and comes with it
+    from controller.progress import LiveLine
+    from controller.summary import table_of
+    from controller.supervisor import Supervisor
+
+    with LiveLine(order) as line:
+        supervisor = Supervisor(order, line.show)
+        summary = supervisor.run()
+    line.console.print(table_of(summary))
+    click.echo(summary.folder)
+    if supervisor.as_asked:
+        return 0
+    click.echo(f"duetto: the session did not end as asked: {summary.reason}", err=True)
+    return EXIT_INTERRUPTED if summary.reason == "stopped by Ctrl-C" else 1
+
+
+def _run_fast(order: Order) -> int:
+    """Run in virtual time; return the exit status."""
+    from controller.fast import run
+    from controller.progress import console
+    from controller.summary import table_of
+
+    screen = console()
+    with screen.status("virtual time: compiling or loading the kernels, then simulating"):
+        summary = run(order)
+    screen.print(table_of(summary))
+    click.echo(summary.folder)
+    return 0

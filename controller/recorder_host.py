@@ -1,0 +1,21 @@
+"""The process that runs the recorder: the journal in, the session's log out."""
+
+import sys
+
+from controller.host import Host, run_process
+from controller.recorder import main
+from controller.session import SESSION_JSON
+
+
+def body(host: Host) -> int:
+    """Record a session until it is complete, or this process is told to end."""
+
+    def beat(status: dict[str, int]) -> None:
+        host.beat("ready", counters=status)
+
+    main(host.session / SESSION_JSON, beat, host.settings.parent)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_process(body))

@@ -1,0 +1,198 @@
+"""A session's folder: made before anything else, so that whatever happens, it says what was meant to happen.
+
+::
+
+    sessions/2026-11-22_091500_A-B_day1/
+        rig.toml        the rig file, as it was
+        session.json    plan, seeds, subjects, versions, clock: the log's first records
+        journal.bin     every event, in loop order, written before its consequences
+        session.mcap    the log
+        notes.jsonl     texts of notes
+        ending.json     latency certificate and how it ended
+"""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from controller import plan as plans
+from controller import rigfile
+from realtime.clock import now_ns
+from realtime.errors import DuettoError
+
+SESSION_JSON: Final = "session.json"
+ENDING_JSON: Final = "ending.json"
+RIG_TOML: Final = "rig.toml"
+LOG_NAME: Final = "session.mcap"
+NOTES_NAME: Final = "notes.jsonl"
+LIVE_NAME: Final = "live.json"
+LOG_VERSION: Final = 1
+LIBRARIES: Final = ("duetto", "numpy", "numba", "llvmlite", "pyzmq", "mcap", "msgspec", "pyserial")
+
+Metadata = dict[str, dict[str, str]]
+
+
+class SessionError(DuettoError):
+    """A session's folder cannot be made or is not one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for: the rig and the command line's choices."""
+
+    rig: rigfile.Rig
+    rig_text: str
+    rig_path: str
+    subjects: tuple[str, str]
+    day: int
+    minutes: float
+    trials: int | None
+    seed: int
+    fast: bool
+    output: Path
+
+
+def make_folder(order: Order, at: float) -> Path:
+    """Make a new folder for a session that begins at unix time ``at`` [s]; never one that exists.
+
+    Raises
+    ------
+    SessionError
+        If the folder cannot be made.
+    """
+    stamp = datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d_%H%M%S")
+    pair = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", name) for name in order.subjects)
+    for attempt in range(100):
+        path = order.output / (f"{stamp}_{pair}_day{order.day}" + (f"_{attempt + 1}" if attempt else ""))
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if order.output.is_dir():
+                continue
+            raise SessionError(f"{order.output} is a file; name a folder with --out") from None
+        except OSError as error:
+            raise SessionError(f"{path} cannot be made: {error.strerror}; name another folder with --out") from error
+        return path
+    raise SessionError(f"{order.output} has a hundred sessions of this second already; name another folder with --out")
+
+
+def _git_hash() -> str:
+    """Return the commit of the code that runs, with "+" where files were changed; empty outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=5, check=True
+        )
+        changed = subprocess.run(
+            ["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def _version_of(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def metadata_of(order: Order, plan: plans.Plan, session_id: str, epoch_ns: int, start_ns: int) -> Metadata:
+    """Return what the log begins with: everything needed to understand and to prove the session."""
+    devices = {str(number): name for name, number in rigfile.device_numbers(order.rig).items()}
+    return {
+        "session": {
+            "id": session_id,
+            "log_version": str(LOG_VERSION),
+            "task": plan.task,
+            "day": str(order.day),
+            "minutes": repr(order.minutes),
+            "trials": "" if order.trials is None else str(order.trials),
+            "fast": str(order.fast).lower(),
+            "started": datetime.fromtimestamp(epoch_ns / 1e9, UTC).isoformat(),
+        },
+        "rig": {"name": order.rig.rig.name, "path": order.rig_path, "toml": order.rig_text},
+        "task": {"name": plan.task, "states": json.dumps(plan.state_names)},
+        "plan": {"json": plan.to_text()},
+        "seeds": {"session": str(order.seed)},
+        "subjects": {"A": order.subjects[0], "B": order.subjects[1]},
+        "devices": devices,
+        "versions": {name: _version_of(name) for name in LIBRARIES}
+        | {"python": platform.python_version(), "system": platform.platform(), "git": _git_hash()},
+        "clock": {
+            "session_clock": "CLOCK_MONOTONIC" if not order.fast else "simulated",
+            "epoch_ns": str(epoch_ns),
+            "start_ns": str(start_ns),
+        },
+    }
+
+
+def prepare(order: Order, *, start_ns: int | None = None) -> tuple[Path, plans.Plan]:
+    """Plan a session and write its folder's first files.
+
+    Parameters
+    ----------
+    order
+        What was asked for.
+    start_ns
+        The session clock's reading at the start; the host's clock by default.
+
+    Returns
+    -------
+    Path, Plan
+        The folder and the plan.
+    """
+    plan = plans.make(order.rig, seed=order.seed, day=order.day, minutes=order.minutes, trials=order.trials)
+    epoch_ns = time.time_ns()
+    folder = make_folder(order, epoch_ns / 1e9)
+    start = now_ns() if start_ns is None else start_ns
+    write_json(folder / SESSION_JSON, {"metadata": metadata_of(order, plan, folder.name, epoch_ns, start)})
+    (folder / RIG_TOML).write_text(order.rig_text, encoding="utf-8")
+    return folder, plan
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a file whole or not at all, and onto the disk."""
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)
+
+
+def read_metadata_of(folder: Path) -> Metadata:
+    """Return what ``session.json`` says.
+
+    Raises
+    ------
+    SessionError
+        If the folder is no session.
+    """
+    path = folder / SESSION_JSON
+    try:
+        metadata: Metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    except FileNotFoundError:
+        raise SessionError(f"{folder} is no session: it has no {SESSION_JSON}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SessionError(f"{path} cannot be read ({error}); the log has a copy: 'duetto recover {folder}'") from error
+    return metadata
+
+
+def read_plan(folder: Path) -> plans.Plan:
+    """Return the plan of the session in ``folder``; fails as :func:`read_metadata_of` and ``plan.from_text`` do."""
+    return plans.from_text(read_metadata_of(folder).get("plan", {}).get("json", ""))
+
+
+def read_rig(folder: Path) -> rigfile.Rig:
+    """Return the rig of the session in ``folder``."""
+    return rigfile.parse(read_metadata_of(folder)["rig"]["toml"], str(folder / RIG_TOML))

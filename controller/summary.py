@@ -1,0 +1,124 @@
+"""What a person reads when a session is over: one table, from the journal and nothing else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from analysis.chance import ChanceError, ChanceLevel, chance_level
+from controller.plan import Plan
+from controller.tally import Tally, poke_times, windows_used
+from realtime.records import ANIMALS, NS_PER_S, Events, Outcome
+from realtime.window import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A session's result."""
+
+    folder: Path
+    tally: Tally
+    chance: ChanceLevel | None
+    windows_ns: list[int]
+    certificate: dict[str, Any]
+    seconds: float
+    reason: str
+
+
+def chance_of(events: Events, tally: Tally, window_ns: int, seed: int) -> ChanceLevel | None:
+    """Return how often the pair's pokes coincide, and how often they would by chance; None where that says nothing."""
+    a_ns, b_ns = poke_times(events, 0), poke_times(events, 1)
+    start_ns, end_ns = tally.started_ns, tally.last_ns
+    a_ns, b_ns = (t[(t >= start_ns) & (t < end_ns)] for t in (a_ns, b_ns))
+    try:
+        return chance_level(a_ns, b_ns, start_ns, end_ns, window_ns, seed=seed)
+    except ChanceError:
+        return None
+
+
+def summarise(
+    folder: Path, events: Events, plan: Plan, certificate: dict[str, Any], *, seed: int, reason: str
+) -> Summary:
+    """Return the summary of a session whose events are all there."""
+    tally = Tally(plan)
+    tally.add(events)
+    windows_ns = windows_used(events, plan)
+    chance = chance_of(events, tally, windows_ns[-1], seed)
+    seconds = max(0, tally.last_ns - tally.started_ns) / NS_PER_S if tally.started_ns else 0.0
+    return Summary(folder, tally, chance, windows_ns, certificate, seconds, reason)
+
+
+def _share(part: int, whole: int) -> str:
+    return f" ({100.0 * part / whole:.0f} %)" if whole else ""
+
+
+def _latency(row: dict[str, float]) -> str:
+    if not row.get("n"):
+        return "none measured"
+    return (
+        f"p50 {row['p50_us'] / 1000:.2f} ms, p99 {row['p99_us'] / 1000:.2f} ms, p99.9 {row['p99.9_us'] / 1000:.2f} ms, "
+        f"max {row['max_us'] / 1000:.2f} ms (n = {int(row['n'])})"
+    )
+
+
+def _window(summary: Summary) -> str:
+    schedule = Schedule(int(summary.tally.plan.arrays["schedule"]["kind"][0]))
+    windows = " → ".join(f"{w / NS_PER_S:g} s" for w in summary.windows_ns)
+    return f"{windows} ({schedule.name.lower()} schedule)"
+
+
+def _chance(chance: ChanceLevel | None) -> str:
+    if chance is None:
+        return "too few pokes or too short a session to say"
+    return (
+        f"{chance.observed} coincidences within {chance.window_ns / NS_PER_S:g} s; shifted against each other: "
+        f"{chance.median:g} (95 % of {chance.shifts} shifts: {chance.low:g} to {chance.high:g}). More than that says "
+        "that their timing is related; shared water alone can do this"
+    )
+
+
+def table_of(summary: Summary) -> Table:
+    """Return the summary as a table for the terminal."""
+    tally, found = summary.tally, summary.certificate
+    table = Table(title=f"Session {summary.folder.name}", show_header=False, title_justify="left")
+    table.add_column("what", style="bold")
+    table.add_column("value")
+    by_outcome = ", ".join(f"{tally.outcomes[o]} {o.name.lower()}" for o in Outcome if tally.outcomes[o])
+    table.add_row("ended", summary.reason)
+    table.add_row("task", f"{tally.plan.task}, {summary.seconds:.0f} s")
+    table.add_row("trials", f"{tally.trials}" + (f": {by_outcome}" if by_outcome else ""))
+    table.add_row(
+        "successes", f"{tally.successes}{_share(tally.successes, tally.judged)} of {tally.judged} with a poke"
+    )
+    if len(tally.plan.animals) == 1 or tally.plan.task == "independent":
+        table.add_row("chance level", _chance(summary.chance))
+    table.add_row("window", _window(summary))
+    for animal, name in enumerate(ANIMALS):
+        table.add_row(
+            f"animal {name}",
+            f"{tally.pokes[animal]} pokes, {tally.rewards[animal]} rewards ({1000 * tally.open_s[animal]:.0f} ms of "
+            f"valve), {tally.lit_s[animal]:.1f} s of light",
+        )
+    simulated = " (simulated wire)" if found.get("simulated") else ""
+    table.add_row(f"beam → valve edge{simulated}", _latency(found["beam_to_edge"]))
+    if "deadline_late" in found:
+        table.add_row("deadlines late by", _latency(found["deadline_late"]))
+    lost = int(found["counters"].get("n_lost", 0))
+    table.add_row(
+        "lost, late, missing",
+        f"{lost} events lost, {found['late']} late, {found['edges_missing']} edges missing, "
+        f"{len(tally.faults)} faults{_faults(tally)}",
+    )
+    table.add_row("loop", ", ".join(f"{key} {text}" for key, text in found["loop"].items() if text))
+    table.add_row("folder", str(summary.folder))
+    return table
+
+
+def _faults(tally: Tally) -> str:
+    """Return the faults by name and number."""
+    if not tally.faults:
+        return ""
+    names, counts = np.unique([fault.name for fault in tally.faults], return_counts=True)
+    return " (" + ", ".join(f"{n} × {name}" for name, n in zip(names, counts, strict=True)) + ")"

@@ -1,0 +1,379 @@
+"""The supervisor: starts a session's processes, watches them, takes a person's wishes, and ends everything safely.
+
+::
+
+    virtual rig ─ready─▶ loop ─compiled─▶ drivers ─identified─▶ recorder ─▶ START ─▶ … ─▶ STOP ─▶ ended in reverse
+
+It decides nothing about trials. Ctrl-C, the last trial, the last minute, a person's stop and the death of any process
+all lead through the same door: STOP to the machine (every output commanded off), drivers make their devices safe and
+hand in their last events, the loop closes the journal, the recorder finishes the log. A recorder that dies is started
+again: the journal has everything. Everything else that dies ends the session.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from controller import journal as journals
+from controller.bus import Addresses, Bus, Poller, make_folder, receive_now, remove_folder, send_now
+from controller.certificate import certificate
+from controller.children import Child, ProcessFailed, start
+from controller.host import Settings
+from controller.loop_host import GAUGES_NAME
+from controller.messages import Answer, Request, decode_beat, decode_request, encode
+from controller.session import ENDING_JSON, LIVE_NAME, NOTES_NAME, Order, prepare, write_json
+from controller.summary import Summary, summarise
+from controller.tally import Tally
+from realtime.clock import from_seconds, now_ns
+from realtime.errors import DuettoError
+from realtime.records import (
+    ANIMALS,
+    EVENT,
+    NO_ANIMAL,
+    NS_PER_S,
+    SOURCE_OPERATOR,
+    Fault,
+    Kind,
+    Operator,
+    no_events,
+)
+
+TURN_S: Final = 0.05
+IDENTIFY_NS: Final = 4 * NS_PER_S
+START_UP_NS: Final = 120 * NS_PER_S
+"""Compilation on a slow machine may take this long."""
+STOP_NS: Final = NS_PER_S
+RECORDER_STARTS: Final = 5
+END_WAIT_S: Final = 5.0
+VERBS: Final = {
+    "start": Operator.START,
+    "pause": Operator.PAUSE,
+    "resume": Operator.RESUME,
+    "stop": Operator.STOP,
+    "reward": Operator.FREE_REWARD,
+    "arm": Operator.ARM,
+    "disarm": Operator.DISARM,
+    "note": Operator.NOTE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A moment of the session, for whoever shows it."""
+
+    phase: str
+    elapsed_s: float
+    tally: Tally
+    loop: dict[str, int]
+
+
+Show = Callable[[Progress], None]
+
+
+class Supervisor:
+    """Runs one ordered session with real processes.
+
+    Parameters
+    ----------
+    order
+        What was asked for.
+    show
+        Called often with the session's progress.
+    """
+
+    def __init__(self, order: Order, show: Show) -> None:
+        self.order = order
+        self.show = show
+        self.folder, self.plan = prepare(order)
+        self.tally = Tally(self.plan)
+        self.children: dict[str, Child] = {}
+        self.reason = ""
+        self.as_asked = False
+        self._phase = "starting"
+        self._signals: list[int] = []
+        self._notes = 0
+        self._stop_asked = False
+        self._recorder_starts = 0
+        self._begun_ns = 0
+        self._sockets = make_folder()
+        self._bus = Bus()
+        addresses = self.addresses = Addresses(self._sockets)
+        self._beats = self._bus.pull(addresses.beats)
+        self._control = self._bus.reply(addresses.control)
+        self._events = self._bus.push_to(addresses.events)
+        self._decisions = self._bus.subscribe(addresses.decisions)
+        self._poller = Poller(self._beats, self._control, self._decisions)
+
+    def run(self) -> Summary:
+        """Run the session to its end and return its summary.
+
+        Raises
+        ------
+        DuettoError
+            If it could not start; everything that was started has been ended.
+        """
+        before = {s: signal.signal(s, self._hear_signal) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            return self._run()
+        finally:
+            self._end_all()
+            self._bus.close()
+            remove_folder(self._sockets)
+            (self.folder / LIVE_NAME).unlink(missing_ok=True)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _run(self) -> Summary:
+        live = {"pid": os.getpid(), "control": self.addresses.control, "decisions": self.addresses.decisions}
+        write_json(self.folder / LIVE_NAME, live)
+        try:
+            self._start_up()
+            self._watch()
+        except DuettoError as error:
+            if not (self.folder / journals.JOURNAL_NAME).exists():
+                raise
+            self.reason = str(error)
+        self._wind_down()
+        return self._finish()
+
+    def _hear_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    # --- starting -----------------------------------------------------------------------------------------------
+
+    def _start(self, name: str, module: str, device: str = "", port: str = "") -> Child:
+        """Start a process of the session."""
+        settings = Settings(
+            process=name,
+            session=str(self.folder.resolve()),
+            bus=str(self._sockets),
+            parent=os.getpid(),
+            device=device,
+            port=port,
+        )
+        if name in self.children:
+            self.children[name].end(0.0)
+        child = self.children[name] = start(module, settings)
+        return child
+
+    def _start_up(self) -> None:
+        """Start everything in order; each next one when the last one is ready."""
+        rig = self.order.rig
+        ports = {name: device.port for name, device in rig.devices.items()}
+        if "emulator" in ports.values():
+            self._await([self._start("virtual-rig", "controller.virtual_rig")], IDENTIFY_NS)
+            ports |= {
+                name: self.children["virtual-rig"].texts[name] for name, port in ports.items() if port == "emulator"
+            }
+        self._phase = "compiling"
+        self._await([self._start("loop", "controller.loop_host")], START_UP_NS)
+        self._phase = "identifying devices"
+        drivers = [self._start(f"driver-{name}", "controller.driver_host", name, port) for name, port in ports.items()]
+        self._start_recorder()
+        self._await(drivers, IDENTIFY_NS)
+        self._await([self.children["recorder"]], START_UP_NS)
+        if rig.inhibition.arm_at_start:
+            self._tell(Operator.ARM)
+        self._tell(Operator.START)
+        self._begun_ns = now_ns()
+        self._phase = "running"
+
+    def _start_recorder(self) -> None:
+        self._recorder_starts += 1
+        self._start("recorder", "controller.recorder_host")
+
+    def _await(self, children: list[Child], timeout_ns: int) -> None:
+        """Wait until each of ``children`` says it is ready."""
+        deadline_ns = now_ns() + timeout_ns
+        while not all(child.beat is not None and child.beat.stage == "ready" for child in children):
+            self._turn()
+            for child in children:
+                if not child.alive or child.failure:
+                    child.end(END_WAIT_S)
+                    raise ProcessFailed(child.why_dead())
+            if self._signals:
+                raise ProcessFailed("stopped by Ctrl-C before the session began")
+            if now_ns() > deadline_ns:
+                late = ", ".join(c.name for c in children if c.beat is None or c.beat.stage != "ready")
+                raise ProcessFailed(
+                    f"{late} was not ready within {timeout_ns / NS_PER_S:g} s; is the machine overloaded?"
+                )
+
+    # --- running ------------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """Wait a moment; take what processes, viewers' stream and people have to say; show where things stand."""
+        self._poller.wait(TURN_S)
+        while (data := receive_now(self._beats)) is not None:
+            beat = decode_beat(data)
+            if beat.process in self.children:
+                self.children[beat.process].hear(beat)
+        while (data := receive_now(self._decisions)) is not None:
+            self.tally.add(np.frombuffer(data, EVENT))
+        while (data := receive_now(self._control)) is not None:
+            self._control.send(encode(self._answer(data)))
+        loop = self.children["loop"].counters if "loop" in self.children else {}
+        elapsed_ns = now_ns() - self._begun_ns if self._begun_ns else 0
+        self.show(Progress(self._phase, elapsed_ns / NS_PER_S, self.tally, loop))
+
+    def _watch(self) -> None:
+        """Let the session run until there is a reason to end it."""
+        end_ns = self._begun_ns + from_seconds(self.order.minutes * 60.0)
+        while not self.reason:
+            self._turn()
+            self._check_children()
+            if self.tally.finished and not self._stop_asked:
+                self.reason, self.as_asked = "after its trials", self.order.trials is not None
+            elif now_ns() >= end_ns:
+                self.reason, self.as_asked = "after its minutes", True
+            elif self._stop_asked:
+                self.reason, self.as_asked = "a person stopped it", True
+            elif self._signals:
+                name = "Ctrl-C" if self._signals[0] == signal.SIGINT else signal.Signals(self._signals[0]).name
+                self.reason = f"stopped by {name}"
+
+    def _check_children(self) -> None:
+        """End the session when a process has died or fallen silent; start a dead recorder again."""
+        for number, child in enumerate(list(self.children.values())):
+            if child.alive and not child.silent() and not child.failure:
+                continue
+            sentence = child.why_dead() if not child.alive else f"the process {child.name} has fallen silent"
+            fault = no_events(1)
+            fault["kind"], fault["t_ns"], fault["value"] = Kind.FAULT, now_ns(), Fault.PROCESS_DIED
+            fault["source"], fault["source_seq"] = SOURCE_OPERATOR, number
+            send_now(self._events, fault.tobytes())
+            if child.name == "recorder" and self._recorder_starts < RECORDER_STARTS:
+                child.process.kill()
+                self._start_recorder()
+                continue
+            self.reason = child.failure or sentence
+            return
+
+    # --- people -------------------------------------------------------------------------------------------------
+
+    def _tell(self, code: Operator, animal: int = NO_ANIMAL, number: int = 0) -> bool:
+        """Give the loop a person's wish, as an event."""
+        event = no_events(1)
+        event["kind"], event["t_ns"], event["value"] = Kind.OPERATOR, now_ns(), code
+        event["source"], event["animal"], event["source_seq"] = SOURCE_OPERATOR, animal, number
+        return send_now(self._events, event.tobytes())
+
+    def _answer(self, data: bytes) -> Answer:
+        """Carry out a request and say what was done."""
+        try:
+            request = decode_request(data)
+        except msgspec.DecodeError as error:
+            return Answer(False, f"not a request: {error}")
+        if request.verb == "status":
+            return Answer(True, f"{self._phase}: {self.tally.state_names()}", self._status())
+        if self._phase != "running":
+            return Answer(False, f"the session is {self._phase}; wait until it runs")
+        return self._carry_out(request)
+
+    def _carry_out(self, request: Request) -> Answer:
+        """Pass a request on to the loop."""
+        animal = NO_ANIMAL if request.animal is None else ANIMALS.index(request.animal)
+        if request.verb == "reward" and animal == NO_ANIMAL:
+            return Answer(False, "say for whom: reward A or reward B")
+        if request.verb == "note":
+            if not request.text.strip():
+                return Answer(False, "the note is empty; say what happened")
+            self._write_note(request.text)
+        if not self._tell(VERBS[request.verb], animal, self._notes if request.verb == "note" else 0):
+            return Answer(False, "the loop does not take events; the session is ending")
+        self._stop_asked = self._stop_asked or request.verb == "stop"
+        return Answer(True, f"{request.verb}: done, and logged", self._status())
+
+    def _write_note(self, text: str) -> None:
+        """Put a note's text on disk before its event is sent."""
+        self._notes += 1
+        with (self.folder / NOTES_NAME).open("a", encoding="utf-8") as notes:
+            notes.write(json.dumps({"number": self._notes, "t_ns": now_ns(), "text": text}) + "\n")
+            notes.flush()
+            os.fsync(notes.fileno())
+
+    def _status(self) -> dict[str, str | int | float]:
+        """Return the session's standing, for scripts."""
+        tally = self.tally
+        return {
+            "phase": self._phase,
+            "state": tally.state_names(),
+            "trials": tally.trials,
+            "successes": tally.successes,
+            "armed": int(tally.armed),
+            "rewards_a": tally.rewards[0],
+            "rewards_b": tally.rewards[1],
+            "folder": str(self.folder),
+        }
+
+    # --- ending -------------------------------------------------------------------------------------------------
+
+    def _wind_down(self) -> None:
+        """Stop the machine, then end the processes in the order in which each still needs the next."""
+        self._phase = "ending"
+        self._tell(Operator.STOP)
+        deadline_ns = now_ns() + STOP_NS
+        while not self.tally.finished and now_ns() < deadline_ns and self.children["loop"].alive:
+            self._turn()
+        drivers = [name for name in self.children if name.startswith("driver-")]
+        self._end(drivers)
+        self._end(["loop"])
+        with journals.open_for_reading(self.folder / journals.JOURNAL_NAME, accept_cut=True) as reader:
+            self._journaled = reader.read(0, reader.count())
+        self._certificate = self._certify()
+        ending = {"reason": self.reason, "as_asked": str(self.as_asked).lower(), "events": str(self._journaled.size)}
+        metadata = {"ending": ending, "certificate": {"json": json.dumps(self._certificate)}}
+        write_json(self.folder / ENDING_JSON, {"metadata": metadata})
+        self._end(["recorder"])
+        self._end(["virtual-rig"])
+
+    def _end(self, names: list[str]) -> None:
+        """Ask processes to end, hear their last words, and make sure that they are gone."""
+        children = [self.children[name] for name in names if name in self.children]
+        for child in children:
+            child.ask_to_end()
+        deadline_ns = now_ns() + from_seconds(END_WAIT_S)
+        while any(child.alive for child in children) and now_ns() < deadline_ns:
+            self._turn()
+        self._turn()
+        for child in children:
+            child.end(0.0 if now_ns() >= deadline_ns else END_WAIT_S)
+
+    def _end_all(self) -> None:
+        """End whatever still runs; drivers first, so that devices are made safe."""
+        for name in sorted(self.children, key=lambda n: (not n.startswith("driver-"), n)):
+            child = self.children[name]
+            if not child.errors.closed:
+                child.ask_to_end()
+                child.end(END_WAIT_S)
+            errors = Path(child.settings.session) / f"{name}.err"
+            if errors.exists() and errors.stat().st_size == 0:
+                errors.unlink()
+
+    def _certify(self) -> dict[str, Any]:
+        """Return the session's latency certificate."""
+        loop = self.children.get("loop")
+        gauges = self.folder / GAUGES_NAME
+        histogram = None
+        if gauges.exists():
+            with np.load(gauges) as arrays:
+                histogram = arrays["histogram"]
+            gauges.unlink()
+        counters = {} if loop is None else {k: v for k, v in loop.counters.items() if k != "alive_ns"}
+        return certificate(self._journaled, histogram, counters, {} if loop is None else loop.texts)
+
+    def _finish(self) -> Summary:
+        """Give the journal's unused space back and return the summary."""
+        path = self.folder / journals.JOURNAL_NAME
+        os.truncate(path, journals.HEADER_BYTES + self._journaled.nbytes)
+        return summarise(
+            self.folder, self._journaled, self.plan, self._certificate, seed=self.order.seed, reason=self.reason
+        )

@@ -1,0 +1,137 @@
+"""What a session's events add up to: trials by outcome, pokes, water, light. Pure functions over event arrays."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.plan import Plan
+from realtime.machine import Param
+from realtime.records import ANIMALS, NS_PER_S, Events, Fault, Flag, Kind, Operator, Outcome, Role
+
+OUTCOMES: Final = tuple(Outcome)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Running counts; :meth:`add` takes events in loop order, as they come."""
+
+    plan: Plan
+    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    pokes: list[int] = field(default_factory=lambda: [0, 0])
+    rewards: list[int] = field(default_factory=lambda: [0, 0])
+    """Valve openings that the device reported."""
+    open_s: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """How long each valve was open, by the device's own edges."""
+    lit_s: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    trial: int = 0
+    states: dict[int, int] = field(default_factory=dict)
+    events: int = 0
+    late: int = 0
+    lost: int = 0
+    faults: list[Fault] = field(default_factory=list)
+    started_ns: int = 0
+    last_ns: int = 0
+    armed: bool = False
+    _on_ns: dict[int, int] = field(default_factory=dict)
+
+    def add(self, events: Events) -> None:
+        """Count ``events``, which follow those counted before."""
+        self.events += events.size
+        for event in events:
+            kind = int(event["kind"])
+            self.last_ns = max(self.last_ns, int(event["arrival_ns"]))
+            if kind == Kind.CLOCK:
+                continue
+            self._add_one(event, kind, int(event["animal"]))
+
+    def _add_one(self, event: np.void, kind: int, animal: int) -> None:
+        t_ns, value = int(event["t_ns"]), float(event["value"])
+        self.late += bool(event["flags"] & Flag.LATE)
+        if kind == Kind.POKE_IN and animal in (0, 1):
+            self.pokes[animal] += 1
+        elif kind == Kind.TRIAL:
+            self.outcomes[Outcome(int(value))] += 1
+            self.trial = max(self.trial, int(event["trial"]))
+        elif kind == Kind.STATE:
+            self.states[int(event["line"])] = int(event["state"])
+        elif kind in (Kind.VALVE_ON, Kind.LASER_ON):
+            self._on_ns[int(event["line"])] = t_ns
+            if kind == Kind.VALVE_ON and animal in (0, 1):
+                self.rewards[animal] += 1
+        elif kind in (Kind.VALVE_OFF, Kind.LASER_OFF):
+            self._off(int(event["line"]), t_ns)
+        elif kind == Kind.FAULT:
+            self.faults.append(Fault(int(value)))
+        elif kind == Kind.OPERATOR:
+            if value == Operator.START:
+                self.started_ns = t_ns
+            elif value in (Operator.ARM, Operator.DISARM, Operator.STOP):
+                self.armed = value == Operator.ARM
+
+    def _off(self, line: int, t_ns: int) -> None:
+        """Add up how long an output was on."""
+        on_ns = self._on_ns.pop(line, None)
+        if on_ns is None:
+            return
+        total = self.open_s if line // 2 == Role.VALVE else self.lit_s
+        total[line % 2] += (t_ns - on_ns) / NS_PER_S
+
+    @property
+    def trials(self) -> int:
+        """Trials that ended."""
+        return sum(self.outcomes.values())
+
+    @property
+    def successes(self) -> int:
+        """Trials that ended in SUCCESS."""
+        return self.outcomes[Outcome.SUCCESS]
+
+    @property
+    def judged(self) -> int:
+        """Trials in which at least one animal poked: successes and misses."""
+        return self.outcomes[Outcome.SUCCESS] + self.outcomes[Outcome.MISS]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every machine has nothing more to do."""
+        return len(self.states) == len(self.plan.animals) and all(s == self.plan.finished for s in self.states.values())
+
+    def state_names(self) -> str:
+        """Return the machines' states, by name."""
+        names = [self.plan.state_names[self.states.get(who, 0)] for who in range(len(self.plan.animals))]
+        if len(names) == 1:
+            return names[0]
+        labels = [ANIMALS[animal] for animal in self.plan.animals]
+        return ", ".join(f"{label} {name}" for label, name in zip(labels, names, strict=True))
+
+
+def poke_times(events: Events, animal: int) -> NDArray[np.int64]:
+    """Return an animal's poke times in event-time order [ns], shape (pokes,); duplicates are not counted."""
+    chosen = (events["kind"] == Kind.POKE_IN) & (events["animal"] == animal) & (events["flags"] & Flag.DUPLICATE == 0)
+    times: NDArray[np.int64] = np.sort(events["t_ns"][chosen])
+    return times
+
+
+def windows_used(events: Events, plan: Plan) -> list[int]:
+    """Return each stage's window that at least one trial was judged by [ns], in the order of use.
+
+    The window of a trial follows from the plan and the outcomes before it; it is decided again here.
+    """
+    from realtime.window import judged  # noqa: PLC0415 (compiled on first use; only the summary needs it)
+
+    machine = plan.machine()
+    stages = machine.stages_ns
+    used: list[int] = []
+    for outcome in events["value"][(events["kind"] == Kind.TRIAL) & (events["line"] == 0)]:
+        window_ns = int(stages[int(machine.windows["stage"][0])])
+        if not used or used[-1] != window_ns:
+            used.append(window_ns)
+        judged(machine.schedule, machine.windows[:1], int(outcome))
+    return used or [int(stages[int(machine.windows["stage"][0])])]
+
+
+def reward_ns(plan: Plan) -> int:
+    """Return how long an earned reward opens a valve [ns]."""
+    return int(plan.arrays["params"][0, Param.VALVE])

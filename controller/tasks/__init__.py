@@ -1,0 +1,1 @@
+"""One file per task, each reading like its protocol; found by walking this folder."""

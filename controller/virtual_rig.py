@@ -1,0 +1,174 @@
+"""The process that stands in for a box with two mice: emulated boards behind pseudo-terminals, and what moves in it.
+
+Everything above the bytes is the real thing: the driver opens a port, the board has its own clock, watchdog and limits.
+What the board's pins truly did is written to ``pins.csv`` as it happens, independent of what the session believes.
+When the supervisor dies, this process stays for a moment, so that the board's watchdog can be seen to do its work.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol, TextIO
+
+import msgspec
+
+from agents.mice import MousePair, MouseParameters, Movement
+from controller import rigfile
+from controller.bus import Poller
+from controller.host import Host, run_process
+from controller.session import read_metadata_of, read_rig
+from hardware.device import find_emulators
+from hardware.emulators.pty_link import LinkUnplugged, PtyLink
+from hardware.emulators.reference_board import EmulatedBoard
+from realtime.clock import now_ns
+from realtime.records import NEVER_NS, NS_PER_MS, NS_PER_S, Kind, Line, Role, line_of
+
+PINS_NAME: Final = "pins.csv"
+LINGER_NS: Final = 1500 * NS_PER_MS
+LONGEST_WAIT_S: Final = 0.05
+_INPUT_OF: Final = {
+    Kind.POKE_IN: (Role.POKE, True),
+    Kind.POKE_OUT: (Role.POKE, False),
+    Kind.LICK_IN: (Role.LICK, True),
+    Kind.LICK_OUT: (Role.LICK, False),
+}
+
+
+class Witness(Protocol):
+    """Is told of every true edge of an output pin."""
+
+    def __call__(self, t_ns: int, device: str, pin: int, level: int, line: Line | None) -> None:
+        """Take one edge."""
+
+
+class VirtualBox:
+    """Emulated boards and two mice, without processes or wall time: the box itself.
+
+    Parameters
+    ----------
+    rig
+        Says which line is which pin of which device, and who the mice are.
+    seed
+        The mice's seed.
+    now_ns
+        When the boards get power and the mice are put in.
+    witness
+        Told of every true edge.
+    """
+
+    def __init__(self, rig: rigfile.Rig, seed: int, now_ns: int, witness: Witness) -> None:
+        emulated = [name for name, device in rig.devices.items() if device.port == "emulator"]
+        emulators = find_emulators()
+        self.boards: dict[str, EmulatedBoard] = {
+            name: emulators[rig.devices[name].driver].create(now_ns) for name in emulated
+        }
+        self._wired = rig.lines.wired()
+        self._outputs = {
+            (wiring.device, wiring.pin): line
+            for line, wiring in self._wired.items()
+            if line // 2 in (Role.VALVE, Role.LASER)
+        }
+        self._witness = witness
+        a, b = (MouseParameters(**msgspec.structs.asdict(mouse)) for mouse in (rig.mice.a, rig.mice.b))
+        self.mice = MousePair(a, b, seed, now_ns)
+
+    def due_ns(self) -> int:
+        """Return when something happens by itself."""
+        return min([self.mice.due_ns(), *(board.due_ns() for board in self.boards.values())], default=NEVER_NS)
+
+    def advance(self, now_ns: int) -> None:
+        """Let boards and mice live until ``now_ns``."""
+        for name, board in self.boards.items():
+            board.advance(now_ns)
+            self._show(name, board)
+        for movement in self.mice.act(now_ns):
+            self._move(movement)
+
+    def _show(self, name: str, board: EmulatedBoard) -> None:
+        """Let mice and witness see what the board's pins did."""
+        for t_ns, pin, level in board.take_edges():
+            line = self._outputs.get((name, pin))
+            self._witness(t_ns, name, pin, level, line)
+            if line is None:
+                continue
+            kind = Kind.VALVE_ON if line // 2 == Role.VALVE else Kind.LASER_ON
+            self.mice.observe(Kind(kind + (0 if level else 1)), line % 2, t_ns)
+
+    def _move(self, movement: Movement) -> None:
+        """Let a mouse touch a sensor, if the rig has it."""
+        role, touched = _INPUT_OF[movement.kind]
+        wiring = self._wired.get(line_of(role, movement.animal))
+        if wiring is None or wiring.device not in self.boards:
+            return
+        board = self.boards[wiring.device]
+        touch = board.set_beam if role == Role.POKE else board.set_lick
+        touch(wiring.pin, touched, movement.t_ns)
+
+
+def _trace(stream: TextIO) -> Witness:
+    """Return a witness that writes each edge to ``stream`` at once."""
+    stream.write("t_ns,device,pin,level,line\n")
+
+    def witness(t_ns: int, device: str, pin: int, level: int, line: Line | None) -> None:
+        stream.write(f"{t_ns},{device},{pin},{level},{'' if line is None else line.name}\n")
+        stream.flush()
+
+    return witness
+
+
+def _pump(box: VirtualBox, links: dict[str, PtyLink], poller: Poller) -> None:
+    """Let the box live until now, and carry bytes both ways."""
+    due_s = (box.due_ns() - now_ns()) / NS_PER_S
+    poller.wait(min(LONGEST_WAIT_S, max(0.0, due_s)))
+    for name, link in links.items():
+        if data := link.read():
+            box.boards[name].feed(data, now_ns())
+    box.advance(now_ns())
+    for name, link in links.items():
+        if out := box.boards[name].outgoing(now_ns()):
+            link.write(out)
+
+
+def _serve(box: VirtualBox, links: dict[str, PtyLink], until: Callable[[], bool], beat: Callable[[], None]) -> None:
+    poller = Poller(*(link.fileno() for link in links.values()))
+    while not until():
+        _pump(box, links, poller)
+        beat()
+
+
+def body(host: Host) -> int:
+    """Run a virtual rig until told to end."""
+    rig = read_rig(host.session)
+    seed = int(read_metadata_of(host.session)["seeds"]["session"])
+    with (host.session / PINS_NAME).open("w", encoding="ascii") as stream:
+        box = VirtualBox(rig, seed, now_ns(), _trace(stream))
+        links = {name: PtyLink.open() for name in box.boards}
+        ports = {name: str(link.path) for name, link in links.items()}
+
+        def beat() -> None:
+            if host.beat_due():
+                host.beat("ready", texts=ports)
+
+        try:
+            host.beat("ready", texts=ports)
+            _serve(box, links, host.ending.due, beat)
+            if host.ending.orphaned:
+                until_ns = now_ns() + LINGER_NS
+                _serve(box, links, lambda: now_ns() > until_ns, lambda: None)
+        except LinkUnplugged:
+            return 1
+        finally:
+            for link in links.values():
+                link.close()
+    return 0
+
+
+def pins_of(session: Path) -> list[tuple[int, str, int, int, str]]:
+    """Return the emulated boards' true output edges: ``(t_ns, device, pin, level, line)``."""
+    rows = (session / PINS_NAME).read_text(encoding="ascii").splitlines()[1:]
+    parts = [row.split(",") for row in rows if row.count(",") == 4]
+    return [(int(t_ns), device, int(pin), int(level), line) for t_ns, device, pin, level, line in parts]
+
+
+if __name__ == "__main__":
+    sys.exit(run_process(body))

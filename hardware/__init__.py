@@ -1,0 +1,1 @@
+"""Layer 1: bytes to records and back. Codecs, transports, drivers, emulators and firmware."""

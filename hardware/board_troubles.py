@@ -1,0 +1,76 @@
+"""The sentences with which the reference board's driver gives up: what happened, to what, and the way out."""
+
+from typing import Final
+
+from hardware.board_registers import WHO_AM_I
+from hardware.device import (
+    SILENCE_NS,
+    ConfigurationRefused,
+    DeviceReset,
+    DeviceSettings,
+    Request,
+    SilentDevice,
+    WatchdogExpired,
+    WrongDevice,
+)
+from realtime.records import NS_PER_S
+
+_KNOWN_DEVICES: Final = {1216: "Harp Behavior", 1298: "Harp LaserDriverController"}
+
+
+def silent_at_start(name: str, garbage_bytes: int) -> SilentDevice:
+    """Nobody said who is there."""
+    heard = f"It sent {garbage_bytes} bytes that are no Harp frame." if garbage_bytes else "It sent nothing."
+    return SilentDevice(
+        f"{name} did not say who it is within {SILENCE_NS / NS_PER_S:g} s. {heard} "
+        "Is it powered, is the port right, does it run the reference firmware?"
+    )
+
+
+def wrong_device(name: str, number: int) -> WrongDevice:
+    """Somebody else is there."""
+    known = _KNOWN_DEVICES.get(number, "an unknown Harp device")
+    return WrongDevice(
+        f"{name} should be the reference board (WhoAmI {WHO_AM_I}), but the device on its port says it is {known} "
+        f"(WhoAmI {number}). Correct the rig file's port or driver."
+    )
+
+
+def configuration_refused(name: str, request: Request) -> ConfigurationRefused:
+    """A setting was answered with an error, with another value, or never."""
+    return ConfigurationRefused(
+        f"{name} did not allow {request.what}. Its firmware is another than the rig file needs: "
+        "flash the reference firmware."
+    )
+
+
+def unacknowledged(name: str, request: Request) -> SilentDevice:
+    """A request that safety needs was never answered."""
+    return SilentDevice(
+        f"{name} never acknowledged {request.what} in {request.tries} tries. Its own watchdog switches it off. "
+        "Check the cable, then start a new session."
+    )
+
+
+def keep_alives_missed(name: str, count: int) -> SilentDevice:
+    """The board stopped answering."""
+    return SilentDevice(
+        f"{name} left {count} keep-alives unanswered. Its own watchdog switches it off. "
+        "Check its cable and power, then start a new session."
+    )
+
+
+def clock_lost(name: str) -> DeviceReset:
+    """The board's clock ran backwards or jumped."""
+    return DeviceReset(
+        f"{name} restarted, or its clock stepped: times before and after cannot be compared, and its settings may be "
+        "gone. It stays off and disarmed. Check its power, then start a new session."
+    )
+
+
+def watchdog_expired(settings: DeviceSettings) -> WatchdogExpired:
+    """The board did not hear from us in time."""
+    return WatchdogExpired(
+        f"{settings.name} heard nothing from this computer for {settings.host_timeout_ms} ms and switched everything "
+        "off. The computer was too busy: start a new session, then arm again."
+    )

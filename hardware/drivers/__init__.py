@@ -1,0 +1,1 @@
+"""One file per device: each is its own manual, found by walking this folder."""

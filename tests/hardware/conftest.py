@@ -1,0 +1,126 @@
+"""A bench in virtual time: one driver and one emulated board, joined by a wire with a delay."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from hardware.device import DeviceSettings
+from hardware.drivers import reference_board
+from hardware.emulators.board_parts import Knobs
+from hardware.emulators.reference_board import EmulatedBoard
+from realtime.records import NEVER_NS, NS_PER_MS, Events, Kind, Line, no_events
+
+PINS = {
+    Line.POKE_A: 0,
+    Line.POKE_B: 1,
+    Line.LICK_A: 4,
+    Line.LICK_B: 5,
+    Line.VALVE_A: 0,
+    Line.VALVE_B: 1,
+    Line.LASER_A: 2,
+    Line.LASER_B: 3,
+}
+START_NS = 1_000 * NS_PER_MS
+
+
+class Bench:
+    """Moves bytes and time; everything else is the real driver and the real emulator."""
+
+    def __init__(self, delay_ns: int = 0, device_ns: int = 5_000_000_000, **settings: object) -> None:
+        self.now_ns = START_NS
+        self.delay_ns = delay_ns
+        self.board = EmulatedBoard(START_NS, device_ns, Knobs())
+        self.driver = reference_board.create(
+            DeviceSettings(**{"name": "box", "source": 2, "pins": PINS, "link_baud": 0} | settings)
+        )
+        self.written = b""  # everything the driver ever sent
+        self.lose_next = 0  # so many of the driver's messages vanish
+        self._to_board: list[tuple[int, bytes]] = []
+        self._to_driver: list[tuple[int, bytes]] = []
+        self._seen = no_events(0)
+
+    @property
+    def now_ms(self) -> float:
+        """Virtual time since the bench was switched on."""
+        return (self.now_ns - START_NS) / NS_PER_MS
+
+    def start(self) -> "Bench":
+        """Start the driver and give it 100 ms to get ready."""
+        self.driver.start(self.now_ns)
+        self.run(100)
+        return self
+
+    def run(self, ms: float) -> None:
+        """Let ``ms`` of virtual time pass, with everything that is due in it."""
+        until_ns = self.now_ns + round(ms * NS_PER_MS)
+        self._settle()
+        while (due_ns := self._due_ns()) <= until_ns:
+            self.now_ns = max(due_ns, self.now_ns)
+            self._settle()
+        self.now_ns = until_ns
+        self._settle()
+
+    def command(self, line: int, ms: float, nonce: int = 0) -> None:
+        """Send one COMMAND record; of ``Line.ARM`` 1 arms."""
+        record = no_events(1)
+        record["kind"] = Kind.COMMAND
+        record["line"] = line
+        record["value"] = ms if line == Line.ARM else ms * NS_PER_MS
+        record["source_seq"] = nonce
+        self.driver.command(record[0], self.now_ns)
+        self._settle()
+
+    def records(self, *kinds: Kind) -> Events:
+        """Return every record so far, or those of the given kinds."""
+        self._seen = np.concatenate([self._seen, self.driver.records()])
+        return self._seen[np.isin(self._seen["kind"], kinds)] if kinds else self._seen
+
+    def faults(self) -> list[int]:
+        """Return the codes of all FAULT records so far."""
+        return [int(value) for value in self.records(Kind.FAULT)["value"]]
+
+    def _due_ns(self) -> int:
+        arrivals = [time_ns for time_ns, _ in self._to_board + self._to_driver]
+        return min(self.driver.due_ns(), self.board.due_ns(), *arrivals, NEVER_NS)
+
+    def _settle(self) -> None:
+        """Do everything that is due now; a wire without delay settles within the same instant."""
+        for _ in range(100):
+            self.board.advance(self.now_ns)
+            for data in _arrived(self._to_board, self.now_ns):
+                self.board.feed(data, self.now_ns)
+            for data in _arrived(self._to_driver, self.now_ns):
+                self.driver.feed(data, self.now_ns)
+            self.driver.poll(self.now_ns)
+            if not self._ship():
+                return
+        raise RuntimeError("driver and board never came to rest")
+
+    def _ship(self) -> bool:
+        out, back = self.driver.outgoing(), self.board.outgoing(self.now_ns)
+        self.written += out
+        if out and self.lose_next:
+            self.lose_next -= 1
+            out = b""
+        self._to_board += [(self.now_ns + self.delay_ns, out)] * bool(out)
+        self._to_driver += [(self.now_ns + self.delay_ns, back)] * bool(back)
+        return bool(out or back) and not self.delay_ns
+
+
+def _arrived(wire: list[tuple[int, bytes]], now_ns: int) -> list[bytes]:
+    arrived = [data for time_ns, data in wire if time_ns <= now_ns]
+    wire[:] = [entry for entry in wire if entry[0] > now_ns]
+    return arrived
+
+
+@pytest.fixture
+def make_bench() -> Callable[..., Bench]:
+    """Return the bench's constructor."""
+    return Bench
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Return a bench whose driver is ready."""
+    return Bench().start()
