@@ -83,13 +83,13 @@ class Pump:
                     self.driver.command(record, self.loop_heard_ns)
 
     def _publish(self) -> None:
-        """Send the driver's records to the loop, in order; what does not fit waits for the next turn."""
+        """Send the driver's records to the loop, in order; what does not fit waits, as does all before it is heard."""
         events = self.driver.records()
         for sentence in self.driver.remarks():
             self.sentence = sentence
         for start in range(0, events.size, BATCH):
             self._backlog.append(events[start : start + BATCH].tobytes())
-        while self._backlog and send_now(self._events, self._backlog[0]):
+        while self._backlog and self.loop_heard_ns and send_now(self._events, self._backlog[0]):
             del self._backlog[0]
 
     def report(self, fault: Fault) -> None:
@@ -155,15 +155,24 @@ def body(host: Host) -> int:
         pump = Pump(host, module.create(settings), port, settings.source)
         pump.driver.start(now_ns())
         try:
-            try:
-                _serve(host, pump)
-            finally:
-                pump.make_safe()
+            _serve(host, pump)
         except PortLost:
             pump.report(Fault.PORT_LOST)
             raise
+        except DuettoError:
+            _make_safe_after_an_error(pump)
+            raise
+        pump.make_safe()
         host.beat("ended", pump.sentence, pump.counters())
     return 0
+
+
+def _make_safe_after_an_error(pump: Pump) -> None:
+    """Switch everything off although something is wrong; the first error is the one to be told."""
+    try:
+        pump.make_safe()
+    except PortLost:
+        pump.report(Fault.PORT_LOST)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ LOG_NAME: Final = "session.mcap"
 DAMAGED_NAME: Final = "session.damaged.mcap"
 LOG_VERSION: Final = 1
 PROFILE: Final = "x-duetto"
+LIBRARY: Final = "duetto"
 EVENTS_TOPIC: Final = "/events"
 CHUNK_BYTES: Final = 512 * 1024
 
@@ -403,7 +404,7 @@ class LogWriter:
             self._file = path.open("xb")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._writer = Writer(self._file, CHUNK_BYTES, CompressionType.ZSTD, enable_crcs=True)
-            self._writer.start(profile=PROFILE, library="duetto")
+            self._writer.start(profile=PROFILE, library=LIBRARY)
         session = {**metadata.get("session", {}), "log_version": str(LOG_VERSION)}
         mapping = {"start_ns": str(clock.start_ns), "epoch_ns": str(clock.epoch_ns)}
         for name, values in {**metadata, "session": session, "clock": mapping}.items():
@@ -572,6 +573,7 @@ _FRAME: Final = struct.Struct("<BQ")
 _LENGTH: Final = struct.Struct("<Q")
 _FOOTER: Final = struct.Struct("<BQQQI")
 _PROFILE_OFFSET: Final = len(MCAP0_MAGIC) + _FRAME.size + 4
+_HEAD_BYTES: Final = _PROFILE_OFFSET + len(PROFILE) + 4 + len(LIBRARY)
 _CHUNK_MARK: Final = b"\x04\x00\x00\x00zstd"
 """A chunk's compression as it stands in the file, by which a lost chunk is found again ..."""
 _MARK_OFFSET: Final = _FRAME.size + 28
@@ -928,14 +930,16 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _map(path: Path) -> mmap.mmap:
     """Map the file after a look at its first bytes."""
     with _opened(path) as file:
-        head = file.read(_PROFILE_OFFSET + len(PROFILE))
+        head = file.read(_HEAD_BYTES)
         if len(head) <= len(MCAP0_MAGIC) and MCAP0_MAGIC.startswith(head):
             raise LogEmptyError(f"{path} is empty; 'duetto recover {path.parent}' looks into the journal")
-        # Either of the two may be damaged: the other still says whose file it is.
-        if not head.endswith(PROFILE.encode()) and not _is_cut_head(head):
+        if not _is_ours(head):
             raise NotALogError(f"{path} is not the log of a duetto session")
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _is_cut_head(head: bytes) -> bool:
-    return len(head) < _PROFILE_OFFSET + len(PROFILE) and head.startswith(MCAP0_MAGIC)
+def _is_ours(head: bytes) -> bool:
+    """Whether the file is a log of this program: either of two marks says so, since one may be damaged."""
+    if len(head) < _HEAD_BYTES:
+        return head.startswith(MCAP0_MAGIC)
+    return head[_PROFILE_OFFSET:].startswith(PROFILE.encode()) or head.endswith(LIBRARY.encode())

@@ -26,12 +26,14 @@ from realtime.clock import CLOCK_MONOTONIC, now_ns
 from realtime.loop import LINKS, N_BINS, STATUS, Ended, Measure, Wiring, run
 from realtime.machine import Machine
 from realtime.native import CannotLink, link
-from realtime.records import FIRST_DEVICE, MAX_SOURCES, NS_PER_MS
+from realtime.records import FIRST_DEVICE, MAX_SOURCES, NS_PER_MS, SOURCE_OPERATOR, Kind, Operator, no_events
 from realtime.sequencer import Core
 
 TFD_NONBLOCK: Final = 0o4000
 TFD_CLOEXEC: Final = 0o2000000
 BEAT_NS: Final = 100 * NS_PER_MS
+ALONE_S: Final = 0.8
+"""How long the loop stays for the devices' last events when the supervisor is gone."""
 GAUGES_NAME: Final = "gauges.npz"
 
 
@@ -199,6 +201,16 @@ def _watch(host: Host, loop: Loop, texts: dict[str, str]) -> None:
     while not host.ending.due() and not loop.done.wait(0.05):
         if host.beat_due():
             host.beat("ready", counters=loop.counters(), texts=texts)
+    if host.ending.orphaned and not loop.done.is_set():
+        _stop_alone(host, loop)
+
+
+def _stop_alone(host: Host, loop: Loop) -> None:
+    """End a session whose supervisor is gone: STOP to the machine, then time for the devices' last events."""
+    stop = no_events(1)
+    stop["kind"], stop["t_ns"], stop["value"], stop["source"] = Kind.OPERATOR, now_ns(), Operator.STOP, SOURCE_OPERATOR
+    host.bus.push_to(host.addresses.events).send(stop.tobytes())
+    loop.done.wait(ALONE_S)
 
 
 def body(host: Host) -> int:

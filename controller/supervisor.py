@@ -2,7 +2,8 @@
 
 ::
 
-    virtual rig ─ready─▶ loop ─compiled─▶ drivers ─identified─▶ recorder ─▶ START ─▶ … ─▶ STOP ─▶ ended in reverse
+    virtual rig ─ready─▶ drivers (identify) and loop (compiles) ─ready─▶ recorder ─ready─▶ START ─▶ … ─▶ STOP ─▶
+    drivers end ─▶ loop ends ─▶ recorder ends ─▶ virtual rig ends
 
 It decides nothing about trials. Ctrl-C, the last trial, the last minute, a person's stop and the death of any process
 all lead through the same door: STOP to the machine (every output commanded off), drivers make their devices safe and
@@ -173,13 +174,14 @@ class Supervisor:
             ports |= {
                 name: self.children["virtual-rig"].texts[name] for name, port in ports.items() if port == "emulator"
             }
-        self._phase = "compiling"
-        self._await([self._start("loop", "controller.loop_host")], START_UP_NS)
         self._phase = "identifying devices"
         drivers = [self._start(f"driver-{name}", "controller.driver_host", name, port) for name, port in ports.items()]
-        self._start_recorder()
+        loop = self._start("loop", "controller.loop_host")
         self._await(drivers, IDENTIFY_NS)
-        self._await([self.children["recorder"]], START_UP_NS)
+        self._phase = "compiling"
+        self._await([loop, *drivers], START_UP_NS)
+        self._start_recorder()
+        self._await([self.children["recorder"], *drivers], START_UP_NS)
         if rig.inhibition.arm_at_start:
             self._tell(Operator.ARM)
         self._tell(Operator.START)

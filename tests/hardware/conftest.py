@@ -61,15 +61,16 @@ class Bench:
         self.now_ns = until_ns
         self._settle()
 
-    def command(self, line: int, ms: float, nonce: int = 0) -> None:
-        """Send one COMMAND record; of ``Line.ARM`` 1 arms."""
+    def command(self, line: int, ms: float, nonce: int = 0, settle: bool = True) -> None:
+        """Send one COMMAND record (of ``Line.ARM`` 1 arms), and let its bytes travel unless told not to."""
         record = no_events(1)
         record["kind"] = Kind.COMMAND
         record["line"] = line
         record["value"] = ms if line == Line.ARM else ms * NS_PER_MS
         record["source_seq"] = nonce
         self.driver.command(record[0], self.now_ns)
-        self._settle()
+        if settle:
+            self._settle()
 
     def records(self, *kinds: Kind) -> Events:
         """Return every record so far, or those of the given kinds."""

@@ -109,6 +109,19 @@ def test_a_clock_that_runs_backwards_begins_a_new_epoch():
     assert clock.to_host_ns(32_000) == host_ns + 100 * MS
 
 
+def test_a_clock_that_runs_backwards_by_one_stamp_only_has_stepped_too():
+    clock = ClockMap()
+    clock.add_ping(0, 0, 10 * S)
+    assert clock.add_ping(MS, MS, 10 * S - 32_000)
+
+
+def test_a_way_back_that_is_mostly_slow_hardly_pulls_the_map():
+    noise, clock = random.Random(3), ClockMap()
+    for index in range(200):
+        ping(clock, index * 100 * MS, 30.0, 100_000, 100_000 + round(noise.expovariate(1 / 2_000_000)))
+    assert abs(clock.to_host_ns(device_at(20 * S, 30.0)) - 20 * S) < 250_000
+
+
 @pytest.mark.parametrize(("jump_ns", "stepped"), [(900_000, False), (1_500_000, True), (3600 * S, True)])
 def test_a_jump_forward_is_a_step_if_it_is_more_than_a_millisecond(jump_ns, stepped):
     clock = ClockMap()

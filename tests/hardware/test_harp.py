@@ -151,6 +151,7 @@ def test_an_impossible_header_is_refused_at_once_and_does_not_wait_for_its_rest(
     framer = Framer()
     assert [message.address for message in framer.feed(bytes.fromhex(header) + PING, 0)] == [201]
     assert framer.garbage_bytes == 5
+    assert framer.bad_checksums == 0
 
 
 def test_an_empty_line_is_never_due():

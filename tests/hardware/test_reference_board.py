@@ -321,6 +321,18 @@ def test_a_pulse_that_lengthens_one_still_on_owes_no_second_edge(bench):
     assert bench.faults() == []
 
 
+def test_a_pulse_that_is_over_before_its_answer_comes_owes_no_edge_either(bench):
+    driver, board = bench.driver, bench.board
+    bench.command(Line.VALVE_A, 5, nonce=1, settle=False)
+    board.feed(driver.outgoing(), bench.now_ns)
+    told = board.outgoing(bench.now_ns)
+    driver.feed(told[:13], bench.now_ns)  # the ON event; the answer after it is lost
+    bench.run(300)
+    assert seen(bench) == [(Kind.VALVE_ON, Line.VALVE_A), (Kind.VALVE_OFF, Line.VALVE_A)]
+    assert driver.counters()["retries"] == 1
+    assert bench.faults() == []
+
+
 def test_off_ends_a_pulse_at_once(bench):
     bench.command(Line.VALVE_A, 100, nonce=1)
     bench.run(30)
@@ -402,16 +414,22 @@ def test_an_open_interlock_cuts_the_light_disarms_and_refuses_to_arm(bench):
 # --- safety and the end
 
 
-def test_safe_switches_everything_off_ahead_of_what_is_waiting(bench):
-    bench.command(Line.ARM, 1)
-    bench.command(Line.LASER_A, 500, nonce=1)
-    bench.command(Line.VALVE_A, 100, nonce=2)
-    bench.run(10)
-    bench.driver._out.append(b"something waiting")
+def test_safe_goes_ahead_of_a_pulse_that_is_waiting_and_takes_its_place(bench):
+    bench.command(Line.VALVE_A, 100, nonce=1, settle=False)
     bench.driver.safe(bench.now_ns)
     first, second = Framer().feed(bench.driver.outgoing(), 0)
     assert (first.address, first.value) == (Register.OUTPUT_CLEAR, 0x0F)
     assert (second.address, second.value) == (Register.ARM, 0)
+
+
+def test_safe_recalls_pulses_that_would_otherwise_be_repeated(bench):
+    bench.lose_next = 1
+    bench.command(Line.VALVE_A, 100, nonce=1)
+    bench.command(Line.VALVE_B, 100, nonce=2)
+    bench.driver.safe(bench.now_ns)
+    bench.run(300)
+    assert bench.board.take_edges() == []
+    assert bench.faults() == []
 
 
 def test_safe_is_repeated_until_the_board_has_heard_it(bench):
@@ -502,6 +520,13 @@ def test_a_board_that_restarts_is_a_fault_and_is_not_configured_or_armed_again(b
     assert bench.board.take_edges() == []
 
 
+def test_a_restart_shows_in_the_first_word_the_board_says_after_it(bench):
+    bench.board.reset(bench.now_ns)
+    bench.command(Line.VALVE_A, 100, nonce=1)
+    assert bench.driver.fault is Fault.DEVICE_RESET
+    assert bench.board.outputs == 0
+
+
 def test_a_clock_that_jumps_forward_is_a_fault_too(bench):
     bench.board.feed(write_request(8, PayloadType.U32, (1000).to_bytes(4, "little")), bench.now_ns)
     bench.run(200)
@@ -529,6 +554,16 @@ def test_a_laser_left_on_beyond_its_limit_is_cut_by_the_board_and_told_each_time
     assert bench.driver.state is DeviceState.READY
 
 
+def test_a_fault_that_is_read_while_it_is_being_cleared_is_told_again_when_it_comes_again(make_bench):
+    bench = make_bench(delay_ns=4 * MS).start()
+    bench.run(bench.driver._health_due_ns / MS - bench.now_ns / MS + 2)  # the question for faults is on its way
+    for _ in range(2):
+        bench.board.set_interlock(False, bench.now_ns)
+        bench.run(100)
+        bench.board.set_interlock(True, bench.now_ns)
+    assert bench.faults() == [Fault.DEVICE_INTERLOCK] * 2
+
+
 # --- the wire
 
 
@@ -549,7 +584,7 @@ def test_a_bench_whose_bytes_come_one_at_a_time_behaves_the_same(make_bench):
 def test_garbage_before_an_event_loses_nothing_and_is_reported(bench):
     bench.board.knobs.garbage = b"\x00\x99\xfe"
     bench.board.set_beam(0, True, bench.now_ns)
-    bench.run(1100)
+    bench.run(3100)
     assert seen(bench) == [(Kind.POKE_IN, Line.POKE_A)]
     assert bench.faults() == [Fault.GARBAGE]
     assert bench.driver.counters()["garbage_bytes"] == 3
@@ -647,6 +682,14 @@ def test_every_keep_alive_is_answered_by_a_watermark_that_nothing_later_undercut
             assert record["value"] > 0
         else:
             assert record["t_ns"] > watermark
+
+
+def test_an_event_that_shares_the_stamp_of_the_watermark_before_it_is_still_later(bench):
+    bench.run(bench.driver._ping_due_ns / MS - bench.now_ns / MS)  # answered at this very instant
+    watermark_ns = bench.records(Kind.CLOCK)["t_ns"][-1]
+    bench.board.set_beam(0, True, bench.now_ns)
+    bench.run(0)
+    assert bench.records(Kind.POKE_IN)["t_ns"].tolist() == [watermark_ns + 1]
 
 
 @pytest.mark.parametrize("ppm", [100.0, -100.0])
