@@ -4,6 +4,7 @@ A process ends when it is told to (SIGTERM), and when its parent is gone: nothin
 than it takes to leave the rig safe. Ctrl-C in the terminal reaches the supervisor only.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -21,6 +22,8 @@ from realtime.errors import DuettoError
 from realtime.records import NS_PER_MS
 
 BEAT_NS: Final = 100 * NS_PER_MS
+MCL_CURRENT: Final = 1
+MCL_FUTURE: Final = 2
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -33,6 +36,37 @@ class Settings(msgspec.Struct, frozen=True):
     device: str = ""
     port: str = ""
     fifo_priority: int = 0
+
+
+def use_fifo(priority: int) -> str:
+    """Ask for SCHED_FIFO for the calling thread and those it starts, and for memory that is never paged out.
+
+    Parameters
+    ----------
+    priority
+        1 to 99, or 0 for normal scheduling.
+
+    Returns
+    -------
+    str
+        The policy in force, in words.
+    """
+    if priority <= 0:
+        return "normal"
+    if not hasattr(os, "sched_setscheduler"):
+        return f"normal (this system has no FIFO {priority})"
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except OSError as error:
+        return f"normal (FIFO {priority} was refused: {error.strerror})"
+    locked = ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE) == 0
+    return f"FIFO {priority}, memory {'locked' if locked else 'not locked'}"
+
+
+def use_normal() -> None:
+    """Go back to normal scheduling for the calling thread."""
+    if hasattr(os, "sched_setscheduler"):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @dataclass(slots=True)
@@ -57,6 +91,8 @@ class Host:
     settings: Settings
     bus: Bus
     ending: Ending
+    policy: str = "normal"
+    """The scheduling policy in force, in words."""
     _next_beat_ns: int = 0
     _beats: object = field(default=None)
 
@@ -117,8 +153,9 @@ def run_process(body: Callable[[Host], int], *, io_threads: int = 1) -> int:
     """
     settings = msgspec.json.decode(sys.argv[1], type=Settings)
     ending = watch_for_ending(settings.parent)
+    policy = use_fifo(settings.fifo_priority)  # before the first socket: its threads inherit it
     with Bus(io_threads) as bus:
-        host = Host(settings, bus, ending)
+        host = Host(settings, bus, ending, policy)
         host.beat("starting")
         try:
             status = body(host)

@@ -24,7 +24,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
@@ -402,11 +402,20 @@ class LogWriter:
         self._written: MetadataMap = {}
         with self._writing():
             self._file = path.open("xb")
+        try:
+            self._begin(metadata)
+        except LogUnwritableError:
+            with suppress(OSError):  # it fails once more on what is still in its buffer, and is closed then
+                self._file.close()
+            raise
+
+    def _begin(self, metadata: Mapping[str, Mapping[str, str]]) -> None:
+        with self._writing():
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._writer = Writer(self._file, CHUNK_BYTES, CompressionType.ZSTD, enable_crcs=True)
             self._writer.start(profile=PROFILE, library=LIBRARY)
         session = {**metadata.get("session", {}), "log_version": str(LOG_VERSION)}
-        mapping = {"start_ns": str(clock.start_ns), "epoch_ns": str(clock.epoch_ns)}
+        mapping = {"start_ns": str(self._clock.start_ns), "epoch_ns": str(self._clock.epoch_ns)}
         for name, values in {**metadata, "session": session, "clock": mapping}.items():
             self.add_metadata(name, values)
         self._events = self.add_channel(EVENTS_TOPIC, EventMessage)
@@ -843,7 +852,7 @@ class LogReader:
         self._places.append(_Place(start))
         for record in records:
             self._take(record)
-        return end if end == inner_end or self._frame(end) is not None else inner_end
+        return inner_end
 
     def _scan(self) -> None:
         """Take record after record; over bytes that are none, go on at the next chunk."""

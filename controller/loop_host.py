@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from controller import journal as journals
 from controller import pyloop
 from controller.bus import Addresses, Bus, BusError, libzmq_path
-from controller.host import Host, run_process
+from controller.host import Host, run_process, use_fifo, use_normal
 from controller.plan import Plan
 from controller.session import read_plan, read_rig
 from realtime.clock import CLOCK_MONOTONIC, now_ns
@@ -35,6 +35,12 @@ BEAT_NS: Final = 100 * NS_PER_MS
 ALONE_S: Final = 0.8
 """How long the loop stays for the devices' last events when the supervisor is gone."""
 GAUGES_NAME: Final = "gauges.npz"
+WHY_ENDED: Final = {
+    Ended.STOPPED: "the loop stopped by itself",
+    Ended.JOURNAL_FULL: "the journal is full; raise loop.journal_events in the rig file",
+    Ended.RECEIVE_FAILED: "the loop could not receive events any more",
+    Ended.POLL_FAILED: "the loop could not wait for events any more",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +52,6 @@ class LoopSettings:
     never_sleep: bool = False
     fifo_priority: int = 0
     virtual: bool = False
-
-
-def use_fifo(priority: int) -> str:
-    """Ask for SCHED_FIFO for the calling thread and those it starts; return the policy in force, in words."""
-    if priority <= 0:
-        return "normal"
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    except (PermissionError, OSError) as error:
-        return f"normal (FIFO {priority} was refused: {error.strerror})"
-    return f"FIFO {priority}"
 
 
 class Loop:
@@ -216,7 +211,6 @@ def _stop_alone(host: Host, loop: Loop) -> None:
 def body(host: Host) -> int:
     """Run the loop of a session until told to stop."""
     plan, rig = read_plan(host.session), read_rig(host.session)
-    policy = use_fifo(rig.loop.fifo_priority)
     settings = LoopSettings(
         backend=rig.loop.backend,
         spin_ns=round(rig.loop.spin_us * 1000),
@@ -227,18 +221,21 @@ def body(host: Host) -> int:
     devices = tuple(range(FIRST_DEVICE, FIRST_DEVICE + len(rig.devices)))
     with journals.create(path, rig.loop.journal_events, now_ns(), time.time_ns()) as journal:
         loop = Loop(host.bus, host.addresses, plan, journal, devices, settings)
+        use_normal()  # the sockets' own threads keep their policy, the loop's thread takes its own; compiling must not
         host.beat("compiling")
         seconds = loop.warm_up()
-        texts = {"backend": loop.backend, "why": loop.why, "policy": policy, "compile_s": f"{seconds:.2f}"}
+        texts = {"backend": loop.backend, "why": loop.why, "policy": host.policy, "compile_s": f"{seconds:.2f}"}
         loop.start()
         host.beat("ready", counters=loop.counters(), texts=texts)
         _watch(host, loop, texts)
         early = loop.done.is_set()
         ended = loop.stop()
         np.savez(host.session / GAUGES_NAME, histogram=loop.histogram)
-        host.beat("ended", counters=loop.counters(), texts=texts | {"ended": Ended(ended).name})
+        host.beat("ended", counters=loop.counters(), texts=texts)
         journal.header["reason"] = ended
         journal.header["closed"] = 0 if early else 1
+        if early:
+            host.beat("failed", WHY_ENDED[Ended(ended)] + f" (errno {int(loop.status['errno'][0])})")
     return ended
 
 

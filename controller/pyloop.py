@@ -51,23 +51,31 @@ def warm_up(core: Core, machine: Machine) -> None:
     take(spare, machine, no_events(1), 0)
 
 
+def _order_for(core: Core, i: int) -> int:
+    """Return the device that record ``i`` is an order for, or -1: no COMMAND, or one that is only logged."""
+    record = core.log[i]
+    return int(record["source"]) if record["kind"] == Kind.COMMAND and not record["flags"] & WITHHELD else -1
+
+
 def _deliver(sockets: Sockets, wiring: Wiring, core: Core, machine: Machine, first: int) -> None:
     """Raise the journal's count, then send what was decided since record ``first``."""
     i = first
     wiring.journaled[0] = core.memory["seq"][0]
     while i < core.memory["seq"][0]:
-        record = core.log[i]
-        if record["kind"] == Kind.COMMAND and not record["flags"] & WITHHELD:
-            source = int(record["source"])
-            if source not in sockets.commands or not send_now(sockets.commands[source], record.tobytes()):
-                wiring.status["n_unsent"] += 1
+        source, n = _order_for(core, i), 1
+        if source >= 0:
+            while i + n < core.memory["seq"][0] and _order_for(core, i + n) == source:
+                n += 1
+            record = core.log[i]
+            if source not in sockets.commands or not send_now(sockets.commands[source], core.log[i : i + n].tobytes()):
+                wiring.status["n_unsent"] += n
                 fault = no_events(1)
                 fault["kind"], fault["line"], fault["source"] = Kind.FAULT, source, SOURCE_LOOP
                 fault["t_ns"], fault["value"] = record["arrival_ns"], Fault.COMMAND_UNSENT
                 fault["source_seq"] = source
                 take(core, machine, fault, int(record["arrival_ns"]))
                 wiring.journaled[0] = core.memory["seq"][0]
-        i += 1
+        i += n
     last = int(core.memory["seq"][0])
     if last > first and not send_now(sockets.publish, core.log[first:last].tobytes()):
         wiring.status["n_unpublished"] += last - first

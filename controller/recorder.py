@@ -159,6 +159,12 @@ class Notes:
                 return self.unwritten.pop(i)
         return None
 
+    def mark_written(self, note: NoteLine) -> None:
+        """Remember that a log has this note already."""
+        self.written.add(note)
+        if note in self.unwritten:
+            self.unwritten.remove(note)
+
     def knows(self, number: int) -> bool:
         """Whether a note of this number was written."""
         return any(note.number == number for note in self.written)
@@ -278,8 +284,7 @@ class Recorder:
             with LogReader(path, salvage=True) as old:
                 self._check_journal_reaches(old)
                 log = self._begin(self._fresh, {**old.metadata, **self._metadata})
-                for message in old.messages():
-                    self._carry_over(log, message)
+                self._carry_over(old, log)
                 self._damaged = old.truncated is not None and old.truncated.damaged
         except (LogEmptyError, NotALogError) as error:
             self._damaged = isinstance(error, NotALogError)
@@ -294,15 +299,17 @@ class Recorder:
                 f"'duetto recover {self._session}' puts both together"
             )
 
-    def _carry_over(self, log: LogWriter, message: LoggedMessage) -> None:
-        if message.topic == EVENTS_TOPIC:
-            return
-        log.copy(message)
-        if message.topic == NOTES_TOPIC:
-            line = note_of(message)
-            self._notes.written.add(line)
-            if line in self._notes.unwritten:
-                self._notes.unwritten.remove(line)
+    def _carry_over(self, old: LogReader, log: LogWriter) -> None:
+        """Copy all messages but the events, which the journal has."""
+        try:
+            for message in old.messages():
+                if message.topic != EVENTS_TOPIC:
+                    log.copy(message)
+                if message.topic == NOTES_TOPIC:
+                    self._notes.mark_written(note_of(message))
+        except DuettoError:
+            log.close()
+            raise
 
     def _replace_old(self) -> None:
         """Put the new log where the interrupted one is, now that it has everything that one had."""

@@ -244,7 +244,7 @@ def _others(session: Path, log: LogReader | None) -> tuple[tuple[NoteLine, ...],
     for message in () if log is None else log.messages():
         messages += message.topic != EVENTS_TOPIC
         if message.topic == NOTES_TOPIC:
-            notes.written.add(note_of(message))
+            notes.mark_written(note_of(message))
     notes.poll()
     return tuple(notes.unwritten), messages
 

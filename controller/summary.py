@@ -111,7 +111,7 @@ def table_of(summary: Summary) -> Table:
         f"{lost} events lost, {found['late']} late, {found['edges_missing']} edges missing, "
         f"{len(tally.faults)} faults{_faults(tally)}",
     )
-    table.add_row("loop", ", ".join(f"{key} {text}" for key, text in found["loop"].items() if text))
+    table.add_row("loop", ", ".join(f"{key}: {text}" for key, text in found["loop"].items() if text))
     table.add_row("folder", str(summary.folder))
     return table
 

@@ -13,6 +13,7 @@ again: the journal has everything. Everything else that dies ends the session.
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ class Supervisor:
         Raises
         ------
         DuettoError
-            If it could not start; everything that was started has been ended.
+            If it could not start; everything that was started has been ended, and its folder is gone again.
         """
         before = {s: signal.signal(s, self._hear_signal) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
@@ -131,6 +132,8 @@ class Supervisor:
             (self.folder / LIVE_NAME).unlink(missing_ok=True)
             for number, handler in before.items():
                 signal.signal(number, handler)
+            if not self._begun_ns:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self) -> Summary:
         live = {"pid": os.getpid(), "control": self.addresses.control, "decisions": self.addresses.decisions}
@@ -139,7 +142,7 @@ class Supervisor:
             self._start_up()
             self._watch()
         except DuettoError as error:
-            if not (self.folder / journals.JOURNAL_NAME).exists():
+            if not self._begun_ns:
                 raise
             self.reason = str(error)
         self._wind_down()
@@ -159,6 +162,7 @@ class Supervisor:
             parent=os.getpid(),
             device=device,
             port=port,
+            fifo_priority=self.order.rig.loop.fifo_priority if name == "loop" or device else 0,
         )
         if name in self.children:
             self.children[name].end(0.0)
@@ -180,6 +184,7 @@ class Supervisor:
         self._await(drivers, IDENTIFY_NS)
         self._phase = "compiling"
         self._await([loop, *drivers], START_UP_NS)
+        self._phase = "starting the recorder"
         self._start_recorder()
         self._await([self.children["recorder"], *drivers], START_UP_NS)
         if rig.inhibition.arm_at_start:

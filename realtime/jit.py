@@ -17,8 +17,8 @@ from typing import Final, TypeVar, cast
 
 import llvmlite
 import numba
-from numba.core import config
 import numpy as np
+from numba.core import config
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -80,7 +80,7 @@ CACHED: Final = _use_cache()
 
 def kernel(function: F) -> F:
     """Compile ``function`` to machine code that holds no GIL; typed as the function it decorates."""
-    return cast(F, numba.njit(nogil=True, error_model="numpy", cache=CACHED)(function))
+    return cast("F", numba.njit(nogil=True, error_model="numpy", cache=CACHED)(function))
 
 
 def python_body(function: F) -> F:

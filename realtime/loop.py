@@ -162,21 +162,34 @@ def _report_unsent(core: Core, machine: Machine, fault: Events, source: int, now
 
 
 @kernel
+def _order_for(core: Core, i: int) -> int:
+    """Return the device that record ``i`` is an order for, or -1: no COMMAND, or one that is only logged."""
+    if core.log[i]["kind"] != Kind.COMMAND or core.log[i]["flags"] & (Flag.SHAM | Flag.REFUSED | Flag.UNROUTED) != 0:
+        return -1
+    return np.int64(core.log[i]["source"])
+
+
+@kernel
 def _deliver(wiring: Wiring, core: Core, machine: Machine, fault: Events, first: int, now_ns: int) -> None:
-    """Raise the journal's count, then send what was decided since record ``first``."""
+    """Raise the journal's count, then send what was decided since record ``first``.
+
+    Orders for one device that were decided together go out as one message: the device may carry them out together.
+    """
     i = first
-    withheld = Flag.SHAM | Flag.REFUSED | Flag.UNROUTED
     release_fence()
     wiring.journaled[0] = np.uint64(core.memory[0]["seq"])
     while i < core.memory[0]["seq"]:
-        if core.log[i]["kind"] == Kind.COMMAND and (core.log[i]["flags"] & withheld) == 0:
-            source = np.int64(core.log[i]["source"])
-            if not _send(wiring.commands[source], core.log[i : i + 1], 1):
-                wiring.status[0]["n_unsent"] += 1
+        source = _order_for(core, i)
+        n = 1
+        if source >= 0:
+            while i + n < core.memory[0]["seq"] and _order_for(core, i + n) == source:
+                n += 1
+            if not _send(wiring.commands[source], core.log[i : i + n], n):
+                wiring.status[0]["n_unsent"] += n
                 _report_unsent(core, machine, fault, source, now_ns)
                 release_fence()
                 wiring.journaled[0] = np.uint64(core.memory[0]["seq"])
-        i += 1
+        i += n
     n = core.memory[0]["seq"] - first
     if n > 0 and not _send(wiring.links[0]["publish"], core.log[first : first + n], n):
         wiring.status[0]["n_unpublished"] += n

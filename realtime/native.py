@@ -85,7 +85,7 @@ def _release_fence(_context):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
     return types.void(), codegen
 
 
-release_fence = cast(Callable[[], None], _release_fence)
+release_fence = cast("Callable[[], None]", _release_fence)
 
 
 @kernel

@@ -31,6 +31,7 @@ from realtime.records import (
     EVENT,
     MAX_SOURCES,
     NEVER_NS,
+    NO_ANIMAL,
     NO_ROUTE,
     SOURCE_LOOP,
     Events,
@@ -261,14 +262,8 @@ def room(core: Core) -> bool:
 
 
 @kernel
-def drain(core: Core, machine: Machine, now_ns: int) -> int:
-    """Hand over, in event-time order, everything that the watermark allows at ``now_ns``.
-
-    Returns
-    -------
-    int
-        A :class:`Status`.
-    """
+def _settle(core: Core, machine: Machine, now_ns: int) -> int:
+    """Hand over, in event-time order, everything that the watermark allows at ``now_ns``; return a Status."""
     grace_ns = core.memory[0]["grace_ns"]
     while True:
         if not room(core):
@@ -285,6 +280,43 @@ def drain(core: Core, machine: Machine, now_ns: int) -> int:
             if due_ns == NEVER_NS or (reported_ns <= due_ns and now_ns - grace_ns < due_ns):
                 return Status.GOING_ON
             _fire(core, machine, who, now_ns)
+
+
+@kernel
+def _note_wake(core: Core, machine: Machine, now_ns: int) -> None:
+    """Journal that the loop woke by itself at ``now_ns``."""
+    core.one[0]["kind"] = Kind.HEALTH
+    core.one[0]["t_ns"] = now_ns
+    core.one[0]["animal"] = NO_ANIMAL
+    core.one[0]["line"] = 0
+    core.one[0]["source"] = SOURCE_LOOP
+    core.one[0]["value"] = 0.0
+    core.one[0]["trial"] = machine.memory[0]["trial"]
+    core.one[0]["state"] = machine.memory[0]["state"]
+    core.one[0]["flags"] = 0
+    core.one[0]["source_seq"] = 0
+    _append(core, core.one, now_ns)
+
+
+@kernel
+def drain(core: Core, machine: Machine, now_ns: int) -> int:
+    """Let time pass: hand over, in event-time order, everything that the watermark allows at ``now_ns``.
+
+    A replay finds from the log's records when this was called. Where events were handed over and nothing follows from
+    them, it could not know; and whether a later arrival is LATE depends on it. Such a wake is therefore journaled, as
+    a HEALTH record of the loop.
+
+    Returns
+    -------
+    int
+        A :class:`Status`.
+    """
+    seq = core.memory[0]["seq"]
+    n_held = core.memory[0]["n_held"]
+    status = _settle(core, machine, now_ns)
+    if core.memory[0]["seq"] == seq and core.memory[0]["n_held"] < n_held:
+        _note_wake(core, machine, now_ns)
+    return status
 
 
 @kernel
@@ -328,8 +360,10 @@ def _check_source(core: Core, event: Events) -> bool:
 
 @kernel
 def _is_judged(event: Events) -> bool:
-    """Return whether a machine may react to this event."""
+    """Return whether a machine may react to this event: a beam found broken is not a beam that was broken then."""
     kind = event[0]["kind"]
+    if event[0]["flags"] & Flag.HELD:
+        return False
     if kind == Kind.OPERATOR:
         code = np.int64(event[0]["value"])
         return code >= Operator.START and code <= Operator.STOP
@@ -415,4 +449,4 @@ def take(core: Core, machine: Machine, event: Events, now_ns: int) -> int:
             _obey(core, event, now_ns)
         if _is_judged(event):
             _hold(core, machine, event, now_ns)
-    return drain(core, machine, now_ns)
+    return _settle(core, machine, now_ns)

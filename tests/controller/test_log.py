@@ -438,6 +438,28 @@ def test_a_wild_record_length_costs_one_chunk_only(path, length):
         assert reader.truncated.skipped_bytes > 0
 
 
+def test_a_record_whose_length_spans_several_chunks_swallows_none_of_them(path):
+    write_log(path, some_events(CHUNKS * PER_CHUNK), finish=False)
+    content = bytearray(path.read_bytes())
+    starts = chunk_starts(bytes(content))
+    index = starts[3] + 9 + int.from_bytes(content[starts[3] + 1 : starts[3] + 9], "little")
+    assert content[index] == 7  # the message index behind the chunk
+    content[index + 1 : index + 9] = (starts[8] + 100 - index).to_bytes(8, "little")
+    path.write_bytes(content)
+    with LogReader(path) as reader:
+        assert reader.events().size == CHUNKS * PER_CHUNK
+        assert reader.truncated.skipped_bytes == starts[4] - index
+
+
+@pytest.mark.parametrize("lost", range(1, 9))
+def test_a_log_without_its_last_bytes_is_not_called_finished(whole, path, lost):
+    content, events = whole
+    path.write_bytes(content[:-lost])
+    with LogReader(path) as reader:
+        assert reader.events().size == events.size
+        assert not reader.truncated.finished
+
+
 @pytest.mark.parametrize("chunk", [0, 6, CHUNKS - 1])
 def test_a_flipped_byte_in_a_chunks_head_costs_that_chunk_only(whole, path, chunk):
     content, events = whole
@@ -540,6 +562,16 @@ def test_a_disk_that_takes_no_more_is_named(path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     log.close()
+
+
+def test_a_disk_that_does_not_even_take_the_metadata_is_named(path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(LogUnwritableError, match="journal"):
+            LogWriter(path, METADATA, CLOCK)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_log_being_written_is_busy_until_it_is_closed(path):

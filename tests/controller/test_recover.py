@@ -330,7 +330,7 @@ seal(events)
 journal.events[:400] = events
 for step in range(40):
     journal.header["count"] = 10 * (step + 1)
-    recorder.step(step * 90_000_000)
+    recorder.step(step * 70_000_000)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -125,8 +125,8 @@ class Session:
 
     def wait_for_trials(self, n: int) -> None:
         """Wait until ``n`` trials have ended."""
-        self.wait_for(lambda: (self.output.exists() and any(self.output.iterdir())), "folder")
-        self.wait_for(lambda: (self.folder / "live.json").exists(), "live session")
+        self.wait_for(lambda: self.output.exists() and any(self.output.iterdir()), "a folder")
+        self.wait_for((self.folder / "live.json").exists, "live session")
         self.wait_for(lambda: int(self.status().get("trials", 0)) >= n, f"{n} trials")
 
     def pids(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Any one process is killed with SIGKILL in the middle of a session: nothing journaled is lost, every output goes off."""
+"""Any one process is killed with SIGKILL in mid-session: nothing journaled is lost, every output goes off."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ def wait_for_the_log(session, command) -> np.ndarray:
 def kill_while_lit(session, name: str) -> None:
     """Kill a process at a moment at which an output is on, so that going off has to be somebody's deed."""
     pid = session.pids()[name] if name != "supervisor" else session.process.pid
-    session.wait_for(lambda: (session.folder / "pins.csv").exists(), "pins")
+    session.wait_for((session.folder / "pins.csv").exists, "pins")
     session.wait_for(lambda: bool(outputs_on(session.folder)), "an output that is on")
     os.kill(pid, signal.SIGKILL)
 

@@ -47,7 +47,11 @@ def test_the_log_has_every_event_of_the_journal_and_the_certificate(quick_rig, r
     assert found["loop"]["policy"]
     assert found["machine"]["processor"]
     assert found["edges_missing"] == 0
-    assert metadata["ending"] == {"reason": "after its trials", "as_asked": "true", "events": str(journaled(folder).size)}
+    assert metadata["ending"] == {
+        "reason": "after its trials",
+        "as_asked": "true",
+        "events": str(journaled(folder).size),
+    }
 
 
 def test_every_valve_edge_the_log_reports_is_one_the_board_truly_made(quick_rig, run_session):
@@ -57,7 +61,7 @@ def test_every_valve_edge_the_log_reports_is_one_the_board_truly_made(quick_rig,
     for kind, level in ((Kind.VALVE_ON, 1), (Kind.VALVE_OFF, 0), (Kind.LASER_ON, 1), (Kind.LASER_OFF, 0)):
         reported = events[events["kind"] == kind]
         role = "VALVE" if kind in (Kind.VALVE_ON, Kind.VALVE_OFF) else "LASER"
-        true = [t for t, _, _, l, line in pins_of(session.folder) if l == level and line.startswith(role)]
+        true = [t for t, _, _, v, line in pins_of(session.folder) if v == level and line.startswith(role)]
         assert reported.size == len(true)
         assert np.all(np.abs(np.sort(reported["t_ns"]) - np.sort(true)) < 50_000_000)
     assert np.count_nonzero(events["kind"] == Kind.VALVE_ON) > 0
