@@ -9,21 +9,22 @@ the loop.
 
 import argparse
 import json
-import os
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Final
 
 from controller import journal as journals
 from controller.bus import Addresses, Bus
-from controller.loop_host import Loop, LoopSettings, use_fifo
+from controller.host import use_fifo, use_normal
+from controller.loop_host import Loop, LoopSettings
 from controller.plan import from_text
 from controller.rigfile import Loop as LoopKeys
 from realtime.clock import now_ns
 from realtime.records import FIRST_DEVICE
 
-PLAN_NAME = "plan.json"
+PLAN_NAME: Final = "plan.json"
 
 
 class Burner:
@@ -45,7 +46,7 @@ class Burner:
             self._thread.join()
 
     def _burn(self) -> None:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        use_normal()
         count = 0
         while self._burning:
             count += 1

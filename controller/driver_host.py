@@ -78,9 +78,10 @@ class Pump:
         """Give the driver every command that waits."""
         while (message := receive_now(commands)) is not None:
             self.loop_heard_ns = now_ns()
-            for record in np.frombuffer(message, EVENT):
-                if record["kind"] == Kind.COMMAND:
-                    self.driver.command(record, self.loop_heard_ns)
+            records = np.frombuffer(message, EVENT)
+            orders = records[records["kind"] == Kind.COMMAND]
+            if orders.size:
+                self.driver.command(orders, self.loop_heard_ns)
 
     def _publish(self) -> None:
         """Send the driver's records to the loop, in order; what does not fit waits, as does all before it is heard."""

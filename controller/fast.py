@@ -172,11 +172,15 @@ class Simulation:
         """Raise the journal's count and give the drivers their commands."""
         last = int(self.core.memory["seq"][0])
         self.journal.header["count"] = last
-        for record in self.core.log[first:last]:
-            withheld = record["flags"] & (Flag.SHAM | Flag.REFUSED | Flag.UNROUTED)
-            if record["kind"] == Kind.COMMAND and not withheld:
-                device = next(d for d in self.devices.values() if self._sources[d.name] == record["source"])
-                device.driver.command(record, self.now_ns)
+        records = self.core.log[first:last]
+        withheld = records["flags"] & (Flag.SHAM | Flag.REFUSED | Flag.UNROUTED)
+        orders = records[(records["kind"] == Kind.COMMAND) & (withheld == 0)]
+        if not orders.size:
+            return
+        for device in self.devices.values():
+            own = orders[orders["source"] == self._sources[device.name]]
+            if own.size:
+                device.driver.command(own, self.now_ns)
                 device.driver.poll(self.now_ns)
                 self._carry(device)
 

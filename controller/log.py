@@ -852,7 +852,7 @@ class LogReader:
         self._places.append(_Place(start))
         for record in records:
             self._take(record)
-        return inner_end
+        return end if end == inner_end or self._frame(end) is not None else inner_end
 
     def _scan(self) -> None:
         """Take record after record; over bytes that are none, go on at the next chunk."""

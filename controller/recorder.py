@@ -40,7 +40,7 @@ from controller.log import (
 )
 from realtime.clock import now_ns as read_clock_ns
 from realtime.errors import DuettoError
-from realtime.records import NS_PER_MS, NS_PER_S, Events, Kind, Operator
+from realtime.records import NEVER_NS, NS_PER_MS, NS_PER_S, Events, Kind, Operator
 
 METADATA_NAME: Final = "session.json"
 ENDING_NAME: Final = "ending.json"
@@ -51,6 +51,8 @@ FLUSH_NS: Final = 250 * NS_PER_MS
 SYNC_NS: Final = NS_PER_S
 BEAT_NS: Final = 100 * NS_PER_MS
 WAIT_S: Final = 0.02
+ALONE_NS: Final = 3 * NS_PER_S
+"""How long a recorder without its parent waits for a loop that has not closed the journal."""
 BATCH: Final = 4096
 """Events of one step, so that a long backlog does not hold up heartbeats."""
 
@@ -207,6 +209,11 @@ class Recorder:
         except DuettoError:
             self._journal.close()
             raise
+
+    @property
+    def ended(self) -> bool:
+        """Whether the loop has ended as asked: nothing more comes into the journal."""
+        return self._journal.closed
 
     @property
     def complete(self) -> bool:
@@ -370,9 +377,12 @@ def main(config_path: Path, beat: Callable[[Status], None] | None = None, parent
 def _run(recorder: Recorder, beat: Callable[[Status], None], parent: int, told: list[int]) -> str:
     """Step until there is a reason to finish, and return it."""
     beaten_ns = read_clock_ns() - BEAT_NS
+    orphaned_ns = NEVER_NS
     while True:
-        reason = _reason_to_finish(recorder, parent, told)
         now_ns = read_clock_ns()
+        if orphaned_ns == NEVER_NS and os.getppid() != parent:
+            orphaned_ns = now_ns
+        reason = _reason_to_finish(recorder, told, now_ns - orphaned_ns)
         written = recorder.step(now_ns)
         if now_ns - beaten_ns >= BEAT_NS:
             beat(recorder.status())
@@ -383,12 +393,15 @@ def _run(recorder: Recorder, beat: Callable[[Status], None], parent: int, told: 
             select.select((), (), (), WAIT_S)
 
 
-def _reason_to_finish(recorder: Recorder, parent: int, told: list[int]) -> str:
+def _reason_to_finish(recorder: Recorder, told: list[int], orphaned_for_ns: int) -> str:
+    """Return why to finish, or nothing. Without its parent it stays for the loop's and the devices' last events."""
     if told:
         return "SIGTERM"
     if recorder.complete:
         return "the end of the session"
-    return "" if os.getppid() == parent else "the end of its parent process"
+    if orphaned_for_ns < 0:
+        return ""
+    return "the end of its parent process" if recorder.ended or orphaned_for_ns >= ALONE_NS else ""
 
 
 def _no_beat(status: Status) -> None:

@@ -119,10 +119,10 @@ def who_am_i() -> Request:
     return read(CoreRegister.WHO_AM_I, PayloadType.U16)
 
 
-def switch_off(mask: int, line: Line | None = None) -> Request:
-    """Return the request to switch off the outputs of ``mask``."""
+def switch_off(mask: int, *lines: Line) -> Request:
+    """Return the request to switch off the outputs of ``mask``, which are ``lines``."""
     request = write(Register.OUTPUT_CLEAR, U16.pack(mask))
-    request.line = line
+    request.lines = lines
     return request
 
 
@@ -131,11 +131,11 @@ def arm(wanted: bool) -> Request:
     return write(Register.ARM, bytes((ARM_KEY if wanted else 0,)), echoed=not wanted)
 
 
-def pulse(mask: int, length_ms: int, nonce: int, line: Line | None = None) -> Request:
-    """Return the request for one pulse, protected by nonce and CRC-16."""
+def pulse(mask: int, length_ms: int, nonce: int, *lines: Line) -> Request:
+    """Return the request for one pulse on the outputs of ``mask``, ``lines``, protected by nonce and CRC-16."""
     words = PULSE_WORDS.pack(mask, length_ms, nonce)
     request = write(Register.PULSE_CMD, words + U16.pack(crc16(words)))
-    request.line = line
+    request.lines = request.edges_owed = lines
     return request
 
 

@@ -126,8 +126,8 @@ class Driver(Protocol):
     def feed(self, data: bytes, now_ns: int) -> None:
         """Take bytes read from the port, with their time of arrival."""
 
-    def command(self, record: np.void, now_ns: int) -> None:
-        """Carry out one COMMAND record.
+    def command(self, records: Events, now_ns: int) -> None:
+        """Carry out COMMAND records, shape ``(n,)``, that were decided together, and where it can, at one instant.
 
         ``line`` says which output, ``value`` for how many ns (0: off now); of ``Line.ARM`` 1 arms and 0 disarms;
         ``source_seq`` is the command's nonce. A refusal is a FAULT record, never an exception.
@@ -238,22 +238,22 @@ class Request:
         For sentences: what it asks.
     echo
         If not None, the answer must carry exactly this payload; others are stale.
-    line
-        The logical line it switches, or None.
+    lines
+        The logical lines it switches.
     sent_ns, tries
         When it was first sent, and how often.
-    edge_seen
-        Whether the device reported the edge it asks for, since it was first sent.
+    edges_owed
+        Those of them whose edge the device has not reported since it was first sent.
     """
 
     frame: bytes
     address: int
     what: str
     echo: bytes | None = None
-    line: Line | None = None
+    lines: tuple[Line, ...] = ()
     sent_ns: int = 0
     tries: int = 0
-    edge_seen: bool = False
+    edges_owed: tuple[Line, ...] = ()
 
 
 class Lane:
@@ -315,10 +315,10 @@ class Lane:
         return request
 
     def drop(self, line: Line | None = None) -> int:
-        """Forget the requests for ``line`` (or all), waiting or under way; return how many there were."""
+        """Forget the requests that switch ``line`` (or all), waiting or under way; return how many there were."""
         before = len(self.waiting) + (self.current is not None)
-        self.waiting = deque(request for request in self.waiting if line is not None and request.line != line)
-        if self.current is not None and line in {None, self.current.line}:
+        self.waiting = deque(r for r in self.waiting if line is not None and line not in r.lines)
+        if self.current is not None and (line is None or line in self.current.lines):
             self.current = None
         return before - len(self.waiting) - (self.current is not None)
 

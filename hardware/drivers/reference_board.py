@@ -12,8 +12,9 @@ off, disarmed, limits and timeouts written and read back, clock pinged, Active, 
 then is a POKE_IN with ``Flag.HELD``. READY means: configured, disarmed, reporting.
 
 *Commands.* A pulse goes out as PulseCmd (208), its length rounded to the nearest ms and at least 1 ms. It is repeated
-with the same nonce after 20 ms, three times; the board fires it once. One pulse is under way at a time; the next
-follows the answer. A pulse longer than the line's max-on is refused, never shortened. Length 0 is OutputClear at once,
+with the same nonce after 20 ms, three times; the board fires it once. Pulses of one length that were decided together
+go out as one PulseCmd and open at one instant; otherwise one pulse is under way at a time, and the next follows the
+answer. A pulse longer than the line's max-on is refused, never shortened. Length 0 is OutputClear at once,
 and recalls pulses of that line still waiting. What happened is what the board reports (OutputEvent, 207); a pulse that
 was acknowledged and shows no ON edge within 50 ms is EDGE_MISSING.
 
@@ -240,8 +241,21 @@ class ReferenceBoard:
         self._state = DeviceState.CLOSED
         self._rest()
 
-    def command(self, record: np.void, now_ns: int) -> None:
-        """Carry out one COMMAND record; a refusal is a FAULT record."""
+    def command(self, records: Events, now_ns: int) -> None:
+        """Carry out COMMAND records that were decided together; a refusal is a FAULT record."""
+        pulses: dict[int, list[ask.Wire]] = {}
+        for record in records:
+            self._command(record, pulses, now_ns)
+        for length_ms, wires in ((ms, wires) for ms, wires in pulses.items() if wires):
+            self._nonce = self._nonce % 0xFFFF + 1
+            mask = sum(wire.mask for wire in wires)
+            self._pulses.waiting.append(ask.pulse(mask, length_ms, self._nonce, *(wire.line for wire in wires)))
+        self._pump(now_ns)
+
+    # --- commands
+
+    def _command(self, record: np.void, pulses: dict[int, list[ask.Wire]], now_ns: int) -> None:
+        """Carry out one command; a pulse is added to ``pulses``, by its length in ms."""
         self._counts["commands"] += 1
         line, length_ns = int(record["line"]), float(record["value"])
         wire = self._outputs.get(line)
@@ -252,14 +266,13 @@ class ReferenceBoard:
         elif wire is None:
             self._command_arm(length_ns != 0, now_ns)
         elif length_ns == 0:
+            for wires in pulses.values():
+                wires[:] = [other for other in wires if other is not wire]
             self._counts["dropped_requests"] += self._pulses.drop(wire.line)
             self._awaited.pop(wire.line, None)
             self._offs.waiting.append(ask.switch_off(wire.mask, wire.line))
         else:
-            self._command_pulse(wire, length_ns, int(record["source_seq"]), now_ns)
-        self._pump(now_ns)
-
-    # --- commands
+            self._command_pulse(wire, length_ns, int(record["source_seq"]), pulses, now_ns)
 
     def _command_arm(self, wanted: bool, now_ns: int) -> None:
         if wanted and self._state is not DeviceState.READY:
@@ -267,7 +280,9 @@ class ReferenceBoard:
         else:
             self._arms.waiting.append(ask.arm(wanted))
 
-    def _command_pulse(self, wire: ask.Wire, length_ns: float, nonce: int, now_ns: int) -> None:
+    def _command_pulse(
+        self, wire: ask.Wire, length_ns: float, nonce: int, pulses: dict[int, list[ask.Wire]], now_ns: int
+    ) -> None:
         if nonce and nonce in self._nonces:
             self._counts["duplicate_commands"] += 1
         elif self._state is not DeviceState.READY:
@@ -281,9 +296,9 @@ class ReferenceBoard:
             )
         else:
             self._nonces.append(nonce)
-            self._nonce = self._nonce % 0xFFFF + 1
-            length_ms = max(1, int(length_ns / NS_PER_MS + 0.5))
-            self._pulses.waiting.append(ask.pulse(wire.mask, length_ms, self._nonce, wire.line))
+            together = pulses.setdefault(max(1, int(length_ns / NS_PER_MS + 0.5)), [])
+            if wire not in together:
+                together.append(wire)
 
     def _refuse(self, line: int, now_ns: int, why: str) -> None:
         self._counts["refused"] += 1
@@ -307,8 +322,8 @@ class ReferenceBoard:
         elif self._stage == Stage.IDENTIFY:
             self._fail(trouble.silent_at_start(self._settings.name, self._framer.garbage_bytes), now_ns)
         elif lane is self._pulses:
-            name = request.line.name if request.line is not None else "nothing"
-            self._refuse(int(request.line or 0), now_ns, f"never answered a pulse on {name} in {TRIES} tries")
+            for line in request.lines:
+                self._refuse(line, now_ns, f"never answered a pulse on {line.name} in {TRIES} tries")
         elif lane is self._setup and self._stage < Stage.RUN:
             self._fail(trouble.configuration_refused(self._settings.name, request), now_ns)
         else:
@@ -352,13 +367,11 @@ class ReferenceBoard:
 
     def _take_pulse_answer(self, message: Message, now_ns: int) -> None:
         request = self._pulses.answer(message.address, message.payload, message.is_error)
-        if request is None or request.line is None or request.edge_seen:
-            return
-        wire = self._outputs[request.line]
-        if message.is_error:
-            self._refuse(wire.line, now_ns, f"answered a pulse on {wire.line.name} with an error")
-        elif not self._report.output_state & wire.mask:
-            self._awaited[wire.line] = now_ns + EDGE_NS
+        for line in () if request is None else request.edges_owed:
+            if message.is_error:
+                self._refuse(line, now_ns, f"answered a pulse on {line.name} with an error")
+            elif not self._report.output_state & self._outputs[line].mask:
+                self._awaited[line] = now_ns + EDGE_NS
 
     def _take_arm_answer(self, message: Message, now_ns: int) -> None:
         request = self._arms.answer(message.address, message.payload, message.is_error)
@@ -470,8 +483,8 @@ class ReferenceBoard:
         for wire in self._outputs.values():
             if risen & wire.mask:
                 self._awaited.pop(wire.line, None)
-                if pulse is not None and pulse.line == wire.line:
-                    pulse.edge_seen = True
+                if pulse is not None:
+                    pulse.edges_owed = tuple(line for line in pulse.edges_owed if line != wire.line)
 
     def _take_faults(self, bits: int, device_ns: int, now_ns: int) -> None:
         """Record the faults that are new, and clear them on the board, so that it tells when they come again."""
@@ -491,9 +504,11 @@ class ReferenceBoard:
         """Find the laser pulse that the board has just refused, because it is not armed."""
         pulse = self._pulses.current
         lines = [line for line in self._awaited if line in LASER_LINES]
-        if pulse is not None and pulse.line in LASER_LINES:
-            pulse.edge_seen = True  # there will be no edge: its answer, either way, adds nothing
-            lines.append(pulse.line)
+        if pulse is not None:
+            refused = [line for line in pulse.edges_owed if line in LASER_LINES]
+            # There will be no edges: its answer, either way, adds nothing.
+            pulse.edges_owed = tuple(line for line in pulse.edges_owed if line not in refused)
+            lines += refused
         for line in lines:
             self._awaited.pop(line, None)
             self._refuse(line, now_ns, f"refused a pulse on {line.name}: it is not armed")

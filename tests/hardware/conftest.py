@@ -68,9 +68,19 @@ class Bench:
         record["line"] = line
         record["value"] = ms if line == Line.ARM else ms * NS_PER_MS
         record["source_seq"] = nonce
-        self.driver.command(record[0], self.now_ns)
+        self.driver.command(record, self.now_ns)
         if settle:
             self._settle()
+
+    def command_together(self, lines: tuple[int, ...], ms: float, nonce: int) -> None:
+        """Send COMMAND records that were decided together, with running nonces."""
+        records = no_events(len(lines))
+        records["kind"] = Kind.COMMAND
+        records["line"] = lines
+        records["value"] = ms * NS_PER_MS
+        records["source_seq"] = range(nonce, nonce + len(lines))
+        self.driver.command(records, self.now_ns)
+        self._settle()
 
     def records(self, *kinds: Kind) -> Events:
         """Return every record so far, or those of the given kinds."""

@@ -11,7 +11,7 @@ MS = 1_000_000
 
 
 def request(address: int = 208, line: Line | None = None, echo: bytes | None = None) -> Request:
-    return Request(b"frame%d" % address, address, "a test", echo, line)
+    return Request(b"frame%d" % address, address, "a test", echo, () if line is None else (line,))
 
 
 def test_drivers_are_found_by_walking_their_folder():

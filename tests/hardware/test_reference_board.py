@@ -5,7 +5,7 @@ import pytest
 from hardware.board_registers import BootCause, Register
 from hardware.device import BadSettings, DeviceState, SilentDevice, WatchdogExpired, WrongDevice
 from hardware.harp import Framer, MessageType, PayloadType, event, write_request
-from realtime.records import NEVER_NS, Fault, Flag, Kind, Line
+from realtime.records import NEVER_NS, Fault, Flag, Kind, Line, no_events
 
 MS = 1_000_000
 EDGES = (
@@ -252,6 +252,47 @@ def test_a_pulse_whose_answer_is_lost_is_repeated_and_fires_once(bench):
     assert len(pulses) >= 2
     assert len(set(pulses)) == 1
     assert len(bench.board.take_edges()) == 2
+
+
+def test_pulses_of_one_length_decided_together_open_at_one_instant_by_one_request(bench):
+    bench.command_together((Line.VALVE_A, Line.VALVE_B), 25, nonce=1)
+    bench.run(60)
+    on_a, on_b, off_a, off_b = bench.board.take_edges()
+    assert on_a[0] == on_b[0]
+    assert off_a[0] == off_b[0] == on_a[0] + 25 * MS
+    assert len(sent_to(bench, Register.PULSE_CMD)[1:]) == 1
+    assert seen(bench) == [
+        (Kind.VALVE_ON, Line.VALVE_A), (Kind.VALVE_ON, Line.VALVE_B),
+        (Kind.VALVE_OFF, Line.VALVE_A), (Kind.VALVE_OFF, Line.VALVE_B),
+    ]  # fmt: skip
+
+
+def test_a_lost_request_for_two_valves_is_repeated_and_each_fires_once(bench):
+    bench.lose_next = 1
+    bench.command_together((Line.VALVE_A, Line.VALVE_B), 25, nonce=1)
+    assert bench.board.outputs == 0
+    bench.run(100)
+    assert len(bench.board.take_edges()) == 4
+    assert bench.driver.counters()["retries"] == 1
+
+
+def test_each_valve_of_a_joint_pulse_that_shows_no_edge_is_reported(bench):
+    bench.board.knobs.suppress_edges = True
+    bench.command_together((Line.VALVE_A, Line.VALVE_B), 25, nonce=1)
+    bench.run(60)
+    missing = [(r["value"], r["line"]) for r in bench.records(Kind.FAULT) if r["value"] == Fault.EDGE_MISSING]
+    assert missing == [(Fault.EDGE_MISSING, Line.VALVE_A), (Fault.EDGE_MISSING, Line.VALVE_B)]
+
+
+def test_one_valve_off_among_the_commands_leaves_the_other_its_pulse(bench):
+    bench.command(Line.VALVE_A, 100, nonce=1)
+    bench.run(5)
+    records = no_events(2)
+    records["kind"], records["line"], records["source_seq"] = Kind.COMMAND, (Line.VALVE_A, Line.VALVE_B), (2, 3)
+    records["value"] = (0, 25 * MS)
+    bench.driver.command(records, bench.now_ns)
+    bench.run(60)
+    assert [(pin, level) for _, pin, level in bench.board.take_edges()] == [(0, 1), (0, 0), (1, 1), (1, 0)]
 
 
 def test_a_pulse_whose_request_is_lost_is_repeated_and_fires_once(bench):
@@ -556,6 +597,7 @@ def test_a_laser_left_on_beyond_its_limit_is_cut_by_the_board_and_told_each_time
 
 def test_a_fault_that_is_read_while_it_is_being_cleared_is_told_again_when_it_comes_again(make_bench):
     bench = make_bench(delay_ns=4 * MS).start()
+    bench.run(200)
     bench.run(bench.driver._health_due_ns / MS - bench.now_ns / MS + 2)  # the question for faults is on its way
     for _ in range(2):
         bench.board.set_interlock(False, bench.now_ns)

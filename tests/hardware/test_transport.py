@@ -162,7 +162,7 @@ def test_a_driver_identifies_an_emulated_board_through_a_real_port_and_opens_a_v
     while Kind.VALVE_OFF not in kinds and time.monotonic() < deadline:
         if driver.state is DeviceState.READY and not commanded:
             commanded = True
-            driver.command(command[0], now_ns())
+            driver.command(command, now_ns())
         port.write(driver.outgoing())
         due_ns = min(driver.due_ns(), board.due_ns())
         ready, _, _ = select.select([link, port], [], [], min(0.05, max(0, due_ns - now_ns()) / 1e9))

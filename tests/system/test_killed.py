@@ -83,8 +83,8 @@ def test_killing_the_supervisor_leaves_nothing_running_and_nothing_on(quick_rig,
     _, alive = psutil.wait_procs(orphans, timeout=10)
     assert alive == []
     assert outputs_on(session.folder) == []
-    events = wait_for_the_log(session, command)
-    assert np.array_equal(events, journaled(session.folder))
+    events = read_events(session.folder / "session.mcap")
+    assert np.array_equal(events, journaled(session.folder)), "the recorder finished the log by itself"
     assert command("verify", session.folder).returncode == 0
 
 
