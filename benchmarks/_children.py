@@ -22,6 +22,7 @@ COMPILE_TIMEOUT_S: Final = 60.0
 READY_TIMEOUT_S: Final = 180.0
 """A cold compilation of the loop on a slow, busy machine fits into this."""
 END_TIMEOUT_S: Final = 15.0
+CLOSE_TIMEOUT_S: Final = 5.0
 FIFO_PRIORITY: Final = 50
 TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 BURN: Final = "while True:\n    pass"
@@ -91,6 +92,8 @@ class Contender:
 
     Parameters
     ----------
+    name
+        What it is called in the tables.
     command
         What to start.
     folder
@@ -99,8 +102,10 @@ class Contender:
         Variables to set or change.
     """
 
-    def __init__(self, command: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.command = command
+    def __init__(
+        self, name: str, command: list[str], folder: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
         self.folder = folder
         self._errors: IO[bytes] = (folder / "stderr").open("wb")
         self._process = subprocess.Popen(
@@ -111,7 +116,6 @@ class Contender:
             env=os.environ | dict(environment or {}),
             start_new_session=True,  # the terminal's Ctrl-C reaches the benchmark, which then ends it
         )
-        self.last: dict[str, Any] = {}
         try:
             self.first = self._listen(READY_TIMEOUT_S)
         except BaseException:
@@ -133,9 +137,14 @@ class Contender:
 
     def burn(self, *, burning: bool) -> None:
         """Start or end the thread that burns beside the loop."""
-        if self._process.stdin is not None:
+        if self._process.stdin is None:
+            return
+        try:
             self._process.stdin.write(b"+\n" if burning else b"-\n")
             self._process.stdin.flush()
+        except BrokenPipeError:
+            self._process.wait(END_TIMEOUT_S)
+            raise BenchmarkFailed(self._why()) from None
 
     def end(self) -> dict[str, Any]:
         """Ask it to end and return what it said last; empty for one that says nothing.
@@ -148,14 +157,14 @@ class Contender:
         rest, _ = self._process.communicate(timeout=END_TIMEOUT_S)
         if self._process.returncode:
             raise BenchmarkFailed(self._why())
-        self.last = json.loads(rest) if rest.strip() else {}
-        return self.last
+        facts: dict[str, Any] = json.loads(rest) if rest.strip() else {}
+        return facts
 
     def close(self) -> None:
         """Make sure that it has ended."""
         if self._process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.communicate(timeout=END_TIMEOUT_S)
+                self._process.communicate(timeout=CLOSE_TIMEOUT_S)
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -166,7 +175,7 @@ class Contender:
     def _listen(self, timeout_s: float) -> dict[str, Any]:
         pipe = self._process.stdout
         if pipe is None or not select.select([pipe], [], [], timeout_s)[0]:
-            raise BenchmarkFailed(f"{Path(self.command[0]).name} was not ready within {timeout_s:g} s")
+            raise BenchmarkFailed(f"{self.name} was not ready within {timeout_s:g} s")
         line = pipe.readline()
         if not line:
             self._process.wait(END_TIMEOUT_S)
@@ -177,7 +186,7 @@ class Contender:
     def _why(self) -> str:
         lines = (self.folder / "stderr").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         reason = lines[-1] if lines else "it gave no reason"
-        return f"{Path(self.command[0]).name} ended with status {self._process.returncode}: {reason}"
+        return f"{self.name} ended with status {self._process.returncode}: {reason}"
 
 
 def loop_command(folder: Path, backend: str, priority: int) -> list[str]:

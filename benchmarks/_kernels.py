@@ -1,8 +1,8 @@
 """What one step of the decision kernel costs inside compiled code, and what taking an arrival costs as a whole.
 
-The stream is a session of the cooperation task: two animals that poke at random, so most pokes fall into trials and many
-into intervals between them, as they do. The sequencer decides it once; its log then gives what the machine itself was
-handed, deadlines included.
+The stream is a session of the cooperation task: two animals that poke at random, so most pokes fall into trials and
+many into intervals between them, as they do. The sequencer decides it once; its log then gives what the machine itself
+was handed, deadlines included.
 """
 
 import time
@@ -89,7 +89,8 @@ def handed(log: Events) -> Events:
     """Return what the machine was handed, in its order: by time, and a poke before a deadline of the same instant."""
     inputs = log[log["kind"] != Kind.STATE]
     inputs = inputs[(inputs["kind"] != Kind.COMMAND) & (inputs["kind"] != Kind.TRIAL)]
-    return inputs[np.lexsort((inputs["seq"], inputs["kind"] == Kind.TIMER, inputs["t_ns"]))].copy()
+    ordered: Events = inputs[np.lexsort((inputs["seq"], inputs["kind"] == Kind.TIMER, inputs["t_ns"]))].copy()
+    return ordered
 
 
 def _passes(repeats: int, prepare: Callable[[], Sequence[object]], work: Callable[..., int]) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ more than any absolute number.
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,17 @@ MEASURED: Final = {
     HOGS: (SAME, COMPILED),
 }
 """Who is measured under which load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured."""
+
+    rounds: int
+    count: int
+    """Round trips of one contender in one round under one load."""
+    limit_s: float
+    """A contender that cannot do so many in this time does fewer."""
 
 
 @dataclass(slots=True)
@@ -95,29 +106,27 @@ def contenders(plan: Plan, programs: Programs, folder: Path, priority: int) -> I
             own = folder / f"{priority}-{number}"
             own.mkdir()
             (own / PLAN_NAME).write_text(plan.to_text(), encoding="utf-8")
-            contender = stack.enter_context(Contender(_command(name, programs, own, priority), own))
+            contender = stack.enter_context(Contender(name, _command(name, programs, own, priority), own))
             if priority and not contender.first["policy"].startswith(SHIELDED):
                 raise BenchmarkFailed(f"{name}: asked for {SHIELDED}, runs with {contender.first['policy']}")
             started[name] = contender
         yield started
 
 
-def send(
-    programs: Programs, folder: Path, count: int, limit_s: float, *, priority: int, seed: int
-) -> NDArray[np.int64]:
-    """Let the sender measure ``count`` round trips, or as many as it can in ``limit_s``; return them [ns].
+def send(programs: Programs, to: Contender, effort: Effort, *, priority: int, seed: int) -> NDArray[np.int64]:
+    """Let the sender measure one round; return its round trips [ns].
 
     Raises
     ------
     BenchmarkFailed
-        If the contender in ``folder`` does not answer every event.
+        If the contender does not answer every event.
     """
-    at = Addresses(folder)
-    numbers = (count, WARM_UP, *INTERVAL_NS, round(limit_s * NS_PER_S), seed, priority)
+    at = Addresses(to.folder)
+    numbers = (effort.count, WARM_UP, *INTERVAL_NS, round(effort.limit_s * NS_PER_S), seed, priority)
     command = [str(programs.sender), at.events, at.commands(FIRST_DEVICE), *map(str, numbers)]
-    done = subprocess.run(command, capture_output=True, timeout=limit_s + SENDER_SPARE_S, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=effort.limit_s + SENDER_SPARE_S, check=False)
     if done.returncode:
-        raise BenchmarkFailed(f"round trips: {done.stderr.decode(errors='replace').strip()}")
+        raise BenchmarkFailed(f"{to.name}: {done.stderr.decode(errors='replace').strip()}")
     return np.frombuffer(done.stdout, np.int64)
 
 
@@ -127,9 +136,7 @@ def one_round(
     series: SeriesByName,
     policy: str,
     number: int,
-    *,
-    count: int,
-    limit_s: float,
+    effort: Effort,
 ) -> None:
     """Measure every contender once under every load, and add what was found to ``series``."""
     priority = FIFO_PRIORITY if policy == SHIELDED else 0
@@ -139,9 +146,34 @@ def one_round(
                 contender = running[name]
                 contender.burn(burning=load == BURNING)
                 watch = Watch([*loading, *(other.pid for other in running.values())])
-                found_ns = send(programs, contender.folder, count, limit_s, priority=priority, seed=number)
+                found_ns = send(programs, contender, effort, priority=priority, seed=number)
                 busy = watch.stop()
                 contender.burn(burning=False)
                 mine = series.setdefault((name, load, policy), Series(name, load, policy))
                 mine.rounds.append(found_ns)
                 mine.busy.append(busy)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrips:
+    """Everything measured."""
+
+    series: SeriesByName
+    resident_kb: dict[str, int]
+    """Memory of the compiled loop's process at its end, by policy."""
+
+
+def measure(
+    plan: Plan, programs: Programs, effort: Effort, folder: Path, policies: tuple[str, ...], tell: Callable[[str], None]
+) -> RoundTrips:
+    """Measure all rounds under each policy; ``tell`` hears what is being done."""
+    series: SeriesByName = {}
+    resident_kb: dict[str, int] = {}
+    for policy in policies:
+        with contenders(plan, programs, folder, FIFO_PRIORITY if policy == SHIELDED else 0) as running:
+            for number in range(effort.rounds):
+                tell(f"round trips, {policy} scheduling: round {number + 1} of {effort.rounds}")
+                one_round(running, programs, series, policy, number, effort)
+            last = {name: contender.end() for name, contender in running.items()}
+            resident_kb[policy] = int(last[COMPILED]["resident_kb"])
+    return RoundTrips(series, resident_kb)

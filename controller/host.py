@@ -24,6 +24,8 @@ from realtime.records import NS_PER_MS
 BEAT_NS: Final = 100 * NS_PER_MS
 MCL_CURRENT: Final = 1
 MCL_FUTURE: Final = 2
+MCL_ONFAULT: Final = 4
+"""Lock a page when it is first used: libraries that are mapped but never run stay out of memory."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ def use_fifo(priority: int) -> str:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError as error:
         return f"normal (FIFO {priority} was refused: {error.strerror})"
-    locked = ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE) == 0
+    locked = ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0
     return f"FIFO {priority}, memory {'locked' if locked else 'not locked'}"
 
 

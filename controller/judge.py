@@ -39,7 +39,8 @@ from realtime.sequencer import drain, take
 from realtime.window import SCHEDULE, WINDOW, Schedule
 
 HEADER: Final = ("trial", "start_s", "outcome", "lag_s")
-RECORDS_PER_POKE: Final = 64
+RECORDS_PER_TRIAL: Final = 16
+"""A trial's states, deadlines and commands are fewer than this."""
 SPARE_RECORDS: Final = 8192
 
 
@@ -196,7 +197,7 @@ def decide(plan: plans.Plan, t_ns: NDArray[np.int64], animal: NDArray[np.int64],
     start_ns, end_ns
         When the session starts, and until when its deadlines fire.
     """
-    log = no_events(RECORDS_PER_POKE * t_ns.size + SPARE_RECORDS)
+    log = no_events(t_ns.size + RECORDS_PER_TRIAL * plan.arrays["trials"].shape[1] + SPARE_RECORDS)
     core, machine = plan.core(log, log.view(np.uint64).reshape(-1, 8)), plan.machine()
     event = no_events(1)
     event["kind"], event["t_ns"], event["source"], event["value"] = (

@@ -1,281 +1,90 @@
 """Rig files: which devices a rig has, what is wired to what, and how its task runs.
 
-A rig file is TOML. The Structs here are its schema: their fields are the file's keys, their types the ranges, their
-descriptions the manual. A file is taken whole or not at all; :class:`RigFileError` carries every mistake of it, one
-sentence each, so that one reading mends one file. Seconds exist here and on screens only.
+A rig file is TOML. :mod:`controller.rigschema` is its schema, and is imported from here. A file is taken whole or not
+at all; :class:`RigFileError` carries every mistake of it, one sentence each, so that one reading mends one file.
+Seconds exist here and on screens only.
 """
 
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 
 import hardware
 from controller import rigcheck
+from controller.rigschema import (
+    MAX_DEVICES,
+    Animals,
+    Device,
+    DeviceName,
+    Folder,
+    Identity,
+    Inhibition,
+    Input,
+    Laser,
+    Lines,
+    Loop,
+    Mice,
+    MouseSettings,
+    Name,
+    OnDevice,
+    Pin,
+    Port,
+    Probability,
+    Reward,
+    Rig,
+    Session,
+    Spread,
+    Task,
+    Valve,
+    Window,
+)
 from realtime import records
 from realtime.errors import DuettoError
 
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9._-]{1,40}\Z",
-        extra={"allowed": 'a name of 1 to 40 letters, digits, ".", "_" or "-"'},
-    ),
+__all__ = [
+    "MAX_DEVICES",
+    "Animals",
+    "Device",
+    "DeviceName",
+    "Folder",
+    "Identity",
+    "Inhibition",
+    "Input",
+    "Laser",
+    "Lines",
+    "LoadedRig",
+    "Loop",
+    "Mice",
+    "MouseSettings",
+    "Name",
+    "NoSuchDeviceError",
+    "OnDevice",
+    "Pin",
+    "Port",
+    "Probability",
+    "Reward",
+    "Rig",
+    "RigFileError",
+    "Session",
+    "Spread",
+    "Task",
+    "Valve",
+    "Window",
+    "device_numbers",
+    "driver_names",
+    "laser_devices",
+    "load",
+    "max_on_ms_of",
+    "parse",
+    "pins_of",
+    "read",
+    "routes",
+    "task_names",
 ]
-DeviceName = Annotated[
-    str,
-    Meta(pattern=r"^[A-Za-z0-9_-]{1,40}\Z", extra={"allowed": 'a name of 1 to 40 letters, digits, "_" or "-"'}),
-]
-Port = Annotated[
-    str,
-    Meta(
-        pattern=r"^(emulator|/[^\x00\n]+|COM[0-9]+)\Z",
-        extra={"allowed": '"emulator", a path such as "/dev/ttyACM0", or a port such as "COM3"'},
-    ),
-]
-Folder = Annotated[str, Meta(pattern=r"^[^\x00\n]+\Z", extra={"allowed": "the path of a folder, which is not empty"})]
-
-Animals = Literal["both", "a", "b"]
-Pin = Annotated[int, Meta(ge=0, le=15, description="Pin on that device; inputs and outputs are counted apart")]
-OnDevice = Annotated[str, Meta(description="Device the line is wired to: a name under [devices]")]
-Probability = Annotated[float, Meta(ge=0, le=1)]
-Spread = Annotated[float, Meta(ge=0, le=2)]
-
-
-class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[rig]``: what this rig is."""
-
-    name: Annotated[Name, Meta(description="Name of the rig, as sessions and logs show it")]
-    kind: Annotated[Literal["virtual", "real"], Meta(description="Whether animals or simulated mice are in the box")]
-
-
-class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[devices.NAME]``: one device; devices are numbered in the order in which the file names them."""
-
-    driver: Annotated[str, Meta(description="Driver: the name of a file in hardware/drivers")]
-    port: Annotated[Port, Meta(description="Serial port; `emulator`, on virtual rigs, simulates the device")]
-    host_timeout_ms: Annotated[
-        int,
-        Meta(ge=50, le=5000, description="Silence of the host after which the device turns every output off"),
-    ] = 500
-    keep_alive_ms: Annotated[
-        int,
-        Meta(
-            ge=20,
-            le=1000,
-            description="How often the host shows the device that it lives; under half its timeout",
-        ),
-    ] = 100
-
-
-class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A beam or lickometer in ``[lines]``."""
-
-    device: OnDevice
-    pin: Pin
-
-
-class Valve(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A reward valve in ``[lines]``."""
-
-    device: OnDevice
-    pin: Pin
-    max_on_ms: Annotated[
-        int, Meta(ge=1, le=2000, description="Longest opening; the device itself closes the valve after it")
-    ] = 200
-
-
-class Laser(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A laser's TTL in ``[lines]``."""
-
-    device: OnDevice
-    pin: Pin
-    max_on_ms: Annotated[
-        int, Meta(ge=1, le=10000, description="Longest light; the device itself turns the laser off after it")
-    ] = 10000
-
-
-class Lines(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[lines]``: which pin of which device each line of the session is."""
-
-    poke_a: Annotated[Input, Meta(description="Nose-poke beam of animal A")]
-    poke_b: Annotated[Input, Meta(description="Nose-poke beam of animal B")]
-    lick_a: Annotated[Input | None, Meta(description="Lickometer of animal A")] = None
-    lick_b: Annotated[Input | None, Meta(description="Lickometer of animal B")] = None
-    valve_a: Annotated[Valve, Meta(description="Reward valve of animal A")]
-    valve_b: Annotated[Valve, Meta(description="Reward valve of animal B")]
-    laser_a: Annotated[Laser | None, Meta(description="Laser of animal A; needed if its light is planned")] = None
-    laser_b: Annotated[Laser | None, Meta(description="Laser of animal B; needed if its light is planned")] = None
-
-    def wired(self) -> dict[records.Line, Input | Valve | Laser]:
-        """Return the lines that this rig has, in the order of their numbers."""
-        named = {line: getattr(self, line.name.lower(), None) for line in records.Line}
-        return {line: wiring for line, wiring in named.items() if wiring is not None}
-
-
-class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[task]``: what the animals are asked to do."""
-
-    name: Annotated[str, Meta(description="Task: the name of a file in controller/tasks")] = "cooperation"
-    iti_min_s: Annotated[float, Meta(ge=0, le=600, description="Shortest interval between trials")] = 2.5
-    iti_max_s: Annotated[float, Meta(ge=0, le=600, description="Longest interval between trials")] = 3.5
-    trial_limit_s: Annotated[
-        float,
-        Meta(ge=0, le=3600, description="Trial without a poke ends as an omission after this; 0 is never"),
-    ] = 60.0
-    drink_s: Annotated[float, Meta(ge=0, le=60, description="Time to drink after a reward")] = 2.0
-    timeout_s: Annotated[float, Meta(ge=0, le=600, description="Pause after a miss")] = 0.0
-    animals: Annotated[Animals, Meta(description="Who is in the box; only the solo task takes one animal")] = "both"
-
-
-class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[window]``: how close together the two pokes must be, and how that narrows over training."""
-
-    schedule: Annotated[
-        Literal["days", "criterion", "fixed"],
-        Meta(description="What narrows the window: days, success, or nothing"),
-    ] = "days"
-    fixed_s: Annotated[float, Meta(ge=0.05, le=10, description="Window of the fixed schedule")] = 1.5
-    stages_s: Annotated[
-        tuple[Annotated[float, Meta(ge=0.05, le=10)], ...],
-        Meta(
-            min_length=1,
-            max_length=8,
-            description="Windows of the stages of training, each narrower than the last",
-        ),
-    ] = (3.0, 1.5, 0.75)
-    stage_days: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=100)], ...],
-        Meta(min_length=1, max_length=8, description="Days that each stage lasts; one number per stage"),
-    ] = (5, 10, 15)
-    criterion_trials: Annotated[
-        int, Meta(ge=5, le=64, description="Last trials over which the success rate is taken")
-    ] = 40
-    advance_above: Annotated[Probability, Meta(description="Success rate above which the window narrows")] = 0.75
-    retreat_below: Annotated[Probability, Meta(description="Success rate below which the window widens")] = 0.35
-
-
-class Reward(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[reward]``: how long the valves open."""
-
-    valve_ms: Annotated[float, Meta(ge=1, le=2000, description="Opening for an earned reward")] = 30.0
-    free_valve_ms: Annotated[float, Meta(ge=1, le=2000, description="Opening for a reward by hand")] = 30.0
-
-
-class Inhibition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[inhibition]``: on which trials light inhibits the ACC, and for how long."""
-
-    fraction: Annotated[
-        float,
-        Meta(ge=0, le=0.5, description="Share of trials chosen for light; 0 is no light, one in six by default"),
-    ] = 1 / 6
-    min_plain_between: Annotated[
-        int, Meta(ge=0, le=50, description="Least number of plain trials between two chosen ones")
-    ] = 2
-    sham_fraction: Annotated[
-        Probability, Meta(description="Share of the chosen trials that are sham: logged, but dark")
-    ] = 0.0
-    animals: Annotated[Animals, Meta(description="Whose laser is lit")] = "both"
-    from_: Annotated[Literal["trial_start", "first_poke"], Meta(description="What turns the light on")] = msgspec.field(
-        default="trial_start", name="from"
-    )
-    until: Annotated[
-        Literal["outcome", "fixed"], Meta(description="What turns it off: the outcome, or max_s alone")
-    ] = "outcome"
-    max_s: Annotated[float, Meta(ge=0.001, le=10, description="Bound of light per trial")] = 8.0
-    arm_at_start: Annotated[bool, Meta(description="Arm the lasers without a person; virtual rigs only")] = False
-
-
-class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[loop]``: how the decision loop runs."""
-
-    grace_ms: Annotated[
-        float, Meta(ge=0, le=100, description="Longest wait of a deadline for a late message of a poke board")
-    ] = 5.0
-    backend: Annotated[
-        Literal["auto", "compiled", "python"], Meta(description="Which loop: auto compiles where it can")
-    ] = "auto"
-    wait: Annotated[
-        Literal["sleep", "spin"],
-        Meta(description="Sleep between events, or spin: quicker, and takes a whole core"),
-    ] = "sleep"
-    spin_us: Annotated[float, Meta(ge=0, le=1000, description="How long before a deadline the loop spins")] = 100.0
-    fifo_priority: Annotated[
-        int, Meta(ge=0, le=90, description="Real-time priority (SCHED_FIFO); 0 is normal scheduling")
-    ] = 0
-    journal_events: Annotated[
-        int, Meta(ge=4096, le=16_777_216, description="Events for which the journal has room; 64 bytes each")
-    ] = 1_048_576
-
-
-class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[session]``: how long, with whom, and where it is kept."""
-
-    minutes: Annotated[float, Meta(ge=0.05, le=720, description="Length of the session")] = 30.0
-    subjects: Annotated[tuple[Name, Name], Meta(description="Names of animals A and B, which differ")] = (
-        "A",
-        "B",
-    )
-    output: Annotated[Folder, Meta(description="Folder for sessions, relative to where the command runs")] = "sessions"
-
-
-class MouseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[mice.a]`` and ``[mice.b]``: how a simulated mouse behaves. Sigmas are of log-normal distributions."""
-
-    poke_interval_s: Annotated[
-        float, Meta(ge=0.2, le=600, description="Median interval between pokes that the mouse starts itself")
-    ] = 6.0
-    poke_interval_sigma: Annotated[Spread, Meta(description="Spread of those intervals")] = 0.6
-    poke_hold_s: Annotated[float, Meta(ge=0.02, le=10, description="Median time the nose stays in")] = 0.35
-    poke_hold_sigma: Annotated[Spread, Meta(description="Spread of those times")] = 0.4
-    follow_initial: Annotated[
-        Probability, Meta(description="Probability of following the partner's poke when naive")
-    ] = 0.15
-    follow_final: Annotated[Probability, Meta(description="The same probability when trained")] = 0.85
-    learn_trials: Annotated[float, Meta(ge=1, le=10000, description="Rewarded trials after which half is learnt")] = (
-        60.0
-    )
-    follow_latency_s: Annotated[float, Meta(ge=0.05, le=10, description="Median delay of following")] = 0.45
-    follow_latency_sigma: Annotated[Spread, Meta(description="Spread of those delays")] = 0.35
-    drink_s: Annotated[float, Meta(ge=0.1, le=60, description="Time the mouse drinks after a reward")] = 2.0
-    inhibited_follow_factor: Annotated[
-        Probability, Meta(description="Share of following that is left under ACC inhibition")
-    ] = 0.4
-
-
-class Mice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[mice]``: the simulated mice of a virtual rig; both or neither."""
-
-    a: Annotated[MouseSettings, Meta(description="Simulated mouse A")]
-    b: Annotated[MouseSettings, Meta(description="Simulated mouse B")]
-
-
-MAX_DEVICES: Final = records.MAX_SOURCES - records.FIRST_DEVICE
-
-
-class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A whole rig file."""
-
-    rig: Annotated[Identity, Meta(description="What this rig is")]
-    devices: Annotated[
-        dict[DeviceName, Device],
-        Meta(min_length=1, max_length=MAX_DEVICES, description="The devices, numbered in this order"),
-    ]
-    lines: Annotated[Lines, Meta(description="Which pin of which device each line is")]
-    task: Annotated[Task, Meta(description="What the animals are asked to do")] = Task()
-    window: Annotated[Window, Meta(description="How close together the two pokes must be")] = Window()
-    reward: Annotated[Reward, Meta(description="How long the valves open")] = Reward()
-    inhibition: Annotated[Inhibition, Meta(description="On which trials light inhibits the ACC")] = Inhibition()
-    loop: Annotated[Loop, Meta(description="How the decision loop runs")] = Loop()
-    session: Annotated[Session, Meta(description="How long, with whom, and where it is kept")] = Session()
-    mice: Annotated[Mice, Meta(description="The simulated mice of a virtual rig")] = Mice(
-        a=MouseSettings(), b=MouseSettings()
-    )
 
 
 class RigFileError(DuettoError):

@@ -92,6 +92,8 @@ def table_of(summary: Summary) -> Table:
     table.add_row(
         "successes", f"{tally.successes}{_share(tally.successes, tally.judged)} of {tally.judged} with a poke"
     )
+    if tally.lit_trials[1]:
+        table.add_row("with and without light", _by_light(tally))
     if len(tally.plan.animals) == 1 or tally.plan.task == "independent":
         table.add_row("chance level", _chance(summary.chance))
     table.add_row("window", _window(summary))
@@ -111,9 +113,18 @@ def table_of(summary: Summary) -> Table:
         f"{lost} events lost, {found['late']} late, {found['edges_missing']} edges missing, "
         f"{len(tally.faults)} faults{_faults(tally)}",
     )
+    if refused := int(found["counters"].get("n_refused", 0)):
+        table.add_row("light refused", f"{refused} laser commands were not sent: the lasers were not armed")
     table.add_row("loop", ", ".join(f"{key}: {text}" for key, text in found["loop"].items() if text))
     table.add_row("folder", str(summary.folder))
     return table
+
+
+def _by_light(tally: Tally) -> str:
+    """Return the successes of trials with light beside those of the others."""
+    lit, all_lit = tally.lit_trials
+    dark, all_dark = tally.successes - lit, tally.judged - all_lit
+    return f"{lit} of {all_lit}{_share(lit, all_lit)}; without {dark} of {all_dark}{_share(dark, all_dark)}"
 
 
 def _faults(tally: Tally) -> str:

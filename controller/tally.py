@@ -25,6 +25,8 @@ class Tally:
     open_s: list[float] = field(default_factory=lambda: [0.0, 0.0])
     """How long each valve was open, by the device's own edges."""
     lit_s: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    lit_trials: list[int] = field(default_factory=lambda: [0, 0])
+    """Of the trials with light (sham excluded): successes, and all with a poke."""
     trial: int = 0
     states: dict[int, int] = field(default_factory=dict)
     events: int = 0
@@ -52,8 +54,7 @@ class Tally:
         if kind == Kind.POKE_IN and animal in (0, 1):
             self.pokes[animal] += 1
         elif kind == Kind.TRIAL:
-            self.outcomes[Outcome(int(value))] += 1
-            self.trial = max(self.trial, int(event["trial"]))
+            self._add_trial(int(event["line"]), int(event["trial"]), Outcome(int(value)))
         elif kind == Kind.STATE:
             self.states[int(event["line"])] = int(event["state"])
         elif kind in (Kind.VALVE_ON, Kind.LASER_ON):
@@ -69,6 +70,15 @@ class Tally:
                 self.started_ns = t_ns
             elif value in (Operator.ARM, Operator.DISARM, Operator.STOP):
                 self.armed = value == Operator.ARM
+
+    def _add_trial(self, who: int, trial: int, outcome: Outcome) -> None:
+        """Count an ended trial, and whether it had light."""
+        self.outcomes[outcome] += 1
+        self.trial = max(self.trial, trial)
+        row = self.plan.arrays["trials"][who, trial - 1]
+        if row["light_from"] and not row["sham"] and outcome in (Outcome.SUCCESS, Outcome.MISS):
+            self.lit_trials[0] += outcome == Outcome.SUCCESS
+            self.lit_trials[1] += 1
 
     def _off(self, line: int, t_ns: int) -> None:
         """Add up how long an output was on."""

@@ -72,13 +72,13 @@ def redecide(core: Core, machine: Machine, events: Events, words: NDArray[np.uin
             now_ns = events[i]["arrival_ns"]
             if kind >= Kind.COMMAND and kind <= Kind.TIMER:
                 status = drain(core, machine, now_ns)
-                if core.memory[0]["seq"] <= i:
-                    return Verdict(i, np.int64(Difference.NOT_DECIDED))
             else:
                 one[0] = events[i]
                 status = take(core, machine, one, now_ns)
             if status != Status.GOING_ON and core.memory[0]["seq"] <= i:
                 return Verdict(i, np.int64(Difference.NO_ROOM))
+            if core.memory[0]["seq"] <= i:
+                return Verdict(i, np.int64(Difference.NOT_DECIDED))
         if not _same(core, words, i):
             return Verdict(i, np.int64(Difference.DIFFERENT))
     if core.memory[0]["seq"] > events.size:

@@ -277,7 +277,7 @@ def _settle(core: Core, machine: Machine, now_ns: int) -> int:
                 return Status.GOING_ON
             _pop(core, machine, now_ns)
         else:
-            if due_ns == NEVER_NS or (reported_ns <= due_ns and now_ns - grace_ns < due_ns):
+            if due_ns == NEVER_NS or (reported_ns <= due_ns and now_ns - grace_ns <= due_ns):
                 return Status.GOING_ON
             _fire(core, machine, who, now_ns)
 
@@ -323,6 +323,8 @@ def drain(core: Core, machine: Machine, now_ns: int) -> int:
 def next_wake(core: Core, machine: Machine) -> int:
     """Return when ``drain`` has something to do if nothing arrives before [ns], or NEVER_NS."""
     t_ns = machine.memory[next_deadline(machine)]["deadline_ns"]
+    if t_ns != NEVER_NS:
+        t_ns += 1  # a deadline is not reached but passed
     if core.memory[0]["n_held"] > 0:
         t_ns = min(t_ns, core.held[0]["t_ns"])
     if t_ns == NEVER_NS:
@@ -354,7 +356,10 @@ def _check_source(core: Core, event: Events) -> bool:
             core.memory[0]["n_lost"] += missing
     core.sources[source]["seen"] = 1
     core.sources[source]["source_seq"] = count
-    core.sources[source]["t_ns"] = max(core.sources[source]["t_ns"], event[0]["t_ns"])
+    kind = event[0]["kind"]
+    if kind <= Kind.LASER_OFF or kind == Kind.CLOCK:
+        # Only what the device itself stamped: a fault is stamped by the host, which older edges may still follow.
+        core.sources[source]["t_ns"] = max(core.sources[source]["t_ns"], event[0]["t_ns"])
     return True
 
 

@@ -12,19 +12,26 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
 
 import click
+import numpy as np
 import pytest
+from msgspec import structs
 
 import controller.messages
-from controller import fast, session
+import controller.tasks
+from controller import fast, rigfile, session, task
 from controller.cli import duetto
 from controller.events_table import COLUMNS
+from controller.judge import decide, plan_of
 from controller.log import EventMessage, LogReader
+from controller.verify import verify
 from realtime import records
+from realtime.clock import from_seconds, to_seconds
 
 HOUSE = Path(__file__).resolve().parent.parent
 DOCS = HOUSE / "docs"
@@ -75,7 +82,7 @@ def test_every_page_can_be_reached_from_the_readme():
     reached, waiting = set(), [HOUSE / "README.md"]
     while waiting:
         page = waiting.pop()
-        if page in reached or page.suffix != ".md":
+        if page in reached or page.suffix != ".md" or not page.exists():
             continue
         reached.add(page)
         waiting += [(page.parent / target.partition("#")[0]).resolve() for target in links(page) if target[0] != "#"]
@@ -134,14 +141,14 @@ def events_page() -> str:
     parts.append(table(("field", "byte", "type", "what it is"), rows))
     parts.append("\nTypes are numpy's: `<` little-endian, `u` unsigned, `i` signed, `f` floating point, then bytes.\n")
     for name, title in EVENT_CODES.items():
-        says = cells(getattr(records, name).__doc__)
+        says = cells(getattr(records, name).__doc__.partition("\n\n")[0])
         parts.append(f"\n## {title}\n\n{says}\n\n")
         decided = {int(kind) for kind in records.DECISION_KINDS} if name == "Kind" else set()
         rows = (
-            (number, f"`{member}`", said, "the loop" if number in decided else "outside" if decided else "")
+            (number, f"`{member}`", said, "by the loop" if number in decided else "")
             for member, number, said in sayings(records, name)
         )
-        parts.append(table(("code", "name", "what it is", "comes from"), rows))
+        parts.append(table(("code", "name", "what it is", "decided"), rows))
     return "".join(parts)
 
 
@@ -161,16 +168,21 @@ them, its decisions are events, a log is a sequence of events. This page is made
 
 Times are integer nanoseconds on the *session clock*, the host's monotonic clock; stamps of devices are mapped onto it.
 How events stand in a log, as JSON and CSV, is told in [log.md](log.md).
+
+What the loop decides (COMMAND, STATE, TRIAL, TIMER) follows from the rest, and `duetto verify` decides it again.
+An edge (`..._IN`, `..._OUT`, `..._ON`, `..._OFF`) is what a board reports: a beam broken or free, a tongue touching or
+not, an output truly on or off. A HEALTH event of source 0 says that the loop woke by itself and handed over events from
+which nothing followed.
 """
 
 
 def commands_page() -> str:
     """Return what docs/reference/commands.md must say: what every command says of itself with --help."""
-    context = click.Context(duetto, info_name="duetto")
+    context = click.Context(duetto, info_name="duetto", **duetto.context_settings)
     parts = [COMMANDS_HEAD]
     for name in duetto.list_commands(context):
         command = duetto.get_command(context, name)
-        own = click.Context(command, info_name=f"duetto {name}", terminal_width=WIDTH, max_content_width=WIDTH)
+        own = click.Context(command, context, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
         parts.append(f"\n## duetto {name}\n\n```text\n{command.get_help(own)}\n```\n")
     return "".join(parts)
 
@@ -204,18 +216,27 @@ def test_a_generated_page_is_up_to_date(page):
 # Pages that must name everything there is.
 
 
+def order(output: Path, *, minutes: float, named: str = "cooperation") -> session.Order:
+    """Return the order of a session of the virtual rig in virtual time, with the task of this name."""
+    loaded = rigfile.read(HOUSE / "rigs" / "virtual.toml")
+    return session.Order(
+        rig=structs.replace(loaded.rig, task=structs.replace(loaded.rig.task, name=named)),
+        rig_text=loaded.text,
+        rig_path="rigs/virtual.toml",
+        subjects=("A", "B"),
+        day=1,
+        minutes=minutes,
+        trials=None,
+        seed=1,
+        fast=True,
+        output=output,
+    )
+
+
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a short session in virtual time."""
-    from controller import rigfile
-
-    rig = HOUSE / "rigs" / "virtual.toml"
-    loaded = rigfile.read(rig)
-    order = session.Order(
-        rig=loaded.rig, rig_text=loaded.text, rig_path=str(rig), subjects=("A", "B"), day=1, minutes=0.5, trials=None,
-        seed=1, fast=True, output=tmp_path_factory.mktemp("sessions"),
-    )  # fmt: skip
-    return fast.run(order).folder
+    return fast.run(order(tmp_path_factory.mktemp("sessions"), minutes=0.5)).folder
 
 
 @pytest.mark.slow
@@ -246,47 +267,51 @@ def written_task() -> ModuleType:
     return module
 
 
-def decided(task, pokes: list[tuple[float, int]]) -> list[tuple[str, float]]:
+def decided(written: task.Task, *pokes: tuple[float, int]) -> list[tuple[str, float]]:
     """Return which states a task enters, and when, where animals 0 and 1 poke at these times [s]."""
-    import numpy as np
-
-    from controller.judge import decide, plan_of
-    from controller.task import compile_task
-    from realtime.clock import from_seconds, to_seconds
-
-    tables = compile_task(task)
-    plan = plan_of(from_seconds(1.0), from_seconds(2.0), 10, limit_ns=from_seconds(20.0), rest_ns=from_seconds(1.0))
-    for name in ("states", "arcs", "actions"):
-        plan.arrays[name] = getattr(tables, name)
-    object.__setattr__(plan, "finished", tables.finished)
+    tables = task.compile_task(written)
+    base = plan_of(from_seconds(1.0), from_seconds(2.0), 10, limit_ns=from_seconds(20.0), rest_ns=from_seconds(1.0))
+    arrays = base.arrays | {name: getattr(tables, name) for name in ("states", "arcs", "actions")}
+    plan = replace(base, state_names=tables.names, finished=tables.finished, arrays=arrays)
     t_ns = np.array([from_seconds(t) for t, _ in pokes], np.int64)
-    log = decide(plan, t_ns, np.array([animal for _, animal in pokes], np.int64), 0, from_seconds(60.0))
+    log = decide(plan, t_ns, np.array([animal for _, animal in pokes], np.int64), 0, from_seconds(30.0))
     states = log[log["kind"] == records.Kind.STATE]
     return [(tables.names[record["state"]], to_seconds(int(record["t_ns"]))) for record in states]
 
 
 @pytest.mark.slow
 def test_the_task_on_the_page_compiles_and_judges_as_the_page_says():
-    task = written_task().TASK
-    assert decided(task, [(3.0, 0), (3.5, 1)])[:4] == [("ITI", 0.0), ("READY", 2.0), ("A_FIRST", 3.0), ("SUCCESS", 3.5)]
-    assert decided(task, [(3.0, 0), (4.0, 1)])[3] == ("SUCCESS", 4.0), "the bound counts"
-    assert decided(task, [(3.0, 0), (4.1, 1)])[3] == ("MISS", 4.0)
-    assert decided(task, [(3.0, 1), (3.5, 0)])[2] == ("WRONG", 3.0), "B must not be the first"
-    assert decided(task, [])[2] == ("OMISSION", 22.0)
+    leader = written_task().TASK
+    together = decided(leader, (3.0, 0), (3.5, 1))
+    assert together[:4] == [("ITI", 0.0), ("READY", 2.0), ("A_FIRST", 3.0), ("SUCCESS", 3.5)]
+    assert decided(leader, (3.0, 0), (4.0, 1))[3] == ("SUCCESS", 4.0), "the bound counts"
+    assert decided(leader, (3.0, 0), (4.1, 1))[3] == ("MISS", 4.0)
+    assert decided(leader, (3.0, 1), (3.5, 0))[2] == ("WRONG", 3.0), "B must not be the first"
+    assert decided(leader)[2] == ("OMISSION", 22.0)
+
+
+@pytest.fixture
+def with_the_written_task(tmp_path, monkeypatch):
+    """A tasks folder more, with the page's file under the name that the page says."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    source = next(text for _, text in fences(TASK_PAGE) if "TASK = Task(" in text)
+    (folder / "leader.py").write_text(source, encoding="utf-8")
+    monkeypatch.setattr(controller.tasks, "__path__", [*controller.tasks.__path__, str(folder)])
+    task.tasks.cache_clear()
+    yield
+    task.tasks.cache_clear()
+    sys.modules.pop("controller.tasks.leader", None)
 
 
 @pytest.mark.slow
-def test_the_task_on_the_page_is_found_by_its_file_name_and_runs_a_session(tmp_path):
-    page = TASK_PAGE.read_text(encoding="utf-8")
-    name = written_task().TASK.name
-    assert f"`controller/tasks/{name}.py`".replace("`", "") in page
-    from controller import plan, rigfile, task
-
-    text = (HOUSE / "rigs" / "virtual.toml").read_text(encoding="utf-8").replace('"cooperation"', f'"{name}"')
-    rig = rigfile.parse(text, "own.toml") if name in task.tasks() else None
-    assert rig is None, "a file of the same name was added: let the page show another one"
-    with pytest.raises(rigfile.RigFileError, match=name):
-        plan.make(rigfile.parse(text, "own.toml"), seed=1, day=1, minutes=1.0, trials=None)
+def test_the_task_on_the_page_is_found_by_its_file_name_and_runs_a_session_that_decides_itself_again(
+    with_the_written_task, tmp_path
+):
+    summary = fast.run(order(tmp_path / "sessions", minutes=3.0, named="leader"))
+    assert summary.tally.plan.task == "leader"
+    assert summary.tally.successes > 0
+    assert verify(summary.folder).identical
 
 
 # The tutorial runs.

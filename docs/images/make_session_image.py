@@ -23,7 +23,7 @@ from controller.verify import verify
 
 HERE: Final = Path(__file__).resolve().parent
 RIG: Final = HERE.parents[1] / "rigs" / "virtual.toml"
-WIDTH: Final = 118
+WIDTH: Final = 128
 TRIALS: Final = 12
 SEED: Final = 10
 SHOWN_AT: Final = (0, 4, 8, 11)
@@ -47,7 +47,8 @@ class Moments:
         """Take the session's progress."""
         running = progress.phase == "running"
         mark: str | int = progress.tally.trials if running else progress.phase
-        if mark in self._shown or (running and (mark not in SHOWN_AT or progress.elapsed_s < 2)):
+        paid = progress.tally.rewards == [progress.tally.successes] * 2
+        if mark in self._shown or (running and (mark not in SHOWN_AT or progress.elapsed_s < 2 or not paid)):
             return
         self._shown.add(mark)
         self._screen.print(self._line.line(progress), soft_wrap=True)

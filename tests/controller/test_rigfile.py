@@ -86,12 +86,13 @@ def test_the_shipped_virtual_rig_loads():
     assert rig.lines.lick_b == rigfile.Input(device="board", pin=5)
 
 
-def test_the_shipped_virtual_rig_shows_the_defaults():
+def test_the_shipped_virtual_rig_shows_the_defaults_but_is_short_and_armed():
     rig = rigfile.load(VIRTUAL)
     assert (rig.task, rig.window, rig.reward) == (rigfile.Task(), rigfile.Window(), rigfile.Reward())
-    assert (rig.loop, rig.session) == (rigfile.Loop(), rigfile.Session())
+    assert (rig.loop, rig.session) == (rigfile.Loop(), rigfile.Session(minutes=5.0))
     assert rig.mice == rigfile.Mice(a=rigfile.MouseSettings(), b=rigfile.MouseSettings())
-    assert structs.replace(rig.inhibition, fraction=1 / 6) == rigfile.Inhibition()
+    assert rig.inhibition.arm_at_start
+    assert structs.replace(rig.inhibition, fraction=1 / 6, arm_at_start=False) == rigfile.Inhibition()
     assert rig.inhibition.fraction == pytest.approx(1 / 6, abs=1e-4)
 
 
@@ -694,7 +695,7 @@ HEAD = """# Rig file: every key
 
 A rig file is TOML. `[rig]`, `[devices.NAME]` and `[lines]` must be there; what is left out of the rest has its default.
 A key's last part is its unit. `rigs/virtual.toml` is a whole example. This page is held against the schema,
-`controller/rigfile.py`, by `tests/controller/test_rigfile.py`, whose `page()` returns it.
+`controller/rigschema.py`, by `tests/controller/test_rigfile.py`, whose `page()` returns it.
 
 Rules between keys:
 

@@ -57,7 +57,7 @@ def test_a_deadline_fires_after_its_grace_and_is_stamped_when_it_was_due(box):
     box.poke(A, 3 * S)
     box.until(5 * S)
     timer = box.of(Kind.TIMER)[-1]
-    assert (timer["t_ns"], timer["arrival_ns"]) == (4 * S, 4 * S + 5 * MS)
+    assert (timer["t_ns"], timer["arrival_ns"]) == (4 * S, 4 * S + 5 * MS + 1)
 
 
 # -- late messages, one board ------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_pokes_while_drinking_change_nothing(box):
     box.poke(B, 3 * S)
     box.poke(A, 3 * S + 500 * MS)
     box.poke(B, 4 * S)
-    box.until(7 * S + 5 * MS)
+    box.until(7 * S + 6 * MS)
     assert box.entered()[-3:] == [("SUCCESS", 3 * S), ("ITI", 5 * S), ("READY", 7 * S)]
     assert len(box.rewards()) == 2
 
@@ -167,12 +167,12 @@ def test_pokes_in_the_time_out_change_nothing(box):
     box.poke(A, 3 * S)
     box.poke(A, 4 * S + 200 * MS)
     box.poke(B, 4 * S + 300 * MS)
-    box.until(7 * S + 5 * MS)
+    box.until(7 * S + 6 * MS)
     assert box.entered()[-3:] == [("MISS", 4 * S), ("ITI", 5 * S), ("READY", 7 * S)]
 
 
 def test_a_poke_stamped_before_the_trial_opened_does_not_open_the_window_however_late_it_is_heard(box):
-    box.until(2 * S + 5 * MS)
+    box.until(2 * S + 5 * MS + 1)
     assert box.state() == "READY"
     box.poke(A, 2 * S - 1, arrives=2 * S + 6 * MS)
     assert box.state() == "READY"
@@ -228,6 +228,13 @@ def test_a_report_stamped_on_the_boundary_does_not_end_the_window_and_one_after_
     assert box.ended() == [MISS]
 
 
+def test_a_fault_stamped_by_the_host_ends_no_window_that_an_older_edge_may_still_reach(box):
+    box.poke(A, 3 * S)
+    box.edge(Kind.FAULT, A, 4 * S + 1 * MS)
+    box.poke(B, 4 * S - 1, arrives=4 * S + 2 * MS)
+    assert box.outcomes() == [(1, SUCCESS, 4 * S - 1)]
+
+
 def test_a_silent_board_stops_nothing(make_box):
     box = make_box(boards=TWO_BOARDS).start()
     box.poke(A, 3 * S)
@@ -272,13 +279,15 @@ def test_a_wake_that_leads_to_a_decision_needs_no_record_of_its_own(make_box):
 # -- no grace ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_grace_a_deadline_fires_when_it_is_due(make_box):
+def test_without_grace_a_deadline_fires_the_nanosecond_after_it_was_due(make_box):
     box = make_box(grace=0).start()
     box.poke(A, 3 * S)
     box.until(4 * S)
+    assert box.ended() == []
+    box.until(4 * S + 1)
     timer = box.of(Kind.TIMER)[-1]
     assert box.ended() == [MISS]
-    assert (timer["t_ns"], timer["arrival_ns"]) == (4 * S, 4 * S)
+    assert (timer["t_ns"], timer["arrival_ns"]) == (4 * S, 4 * S + 1)
 
 
 def test_without_grace_a_poke_heard_on_the_boundary_counts(make_box):
@@ -288,12 +297,27 @@ def test_without_grace_a_poke_heard_on_the_boundary_counts(make_box):
     assert box.ended() == [SUCCESS]
 
 
-def test_without_grace_a_poke_heard_one_nanosecond_late_does_not_count(make_box):
+def test_without_grace_a_poke_on_the_boundary_counts_even_as_the_second_of_that_instant(make_box):
     box = make_box(grace=0).start()
     box.poke(A, 3 * S)
-    box.poke(B, 4 * S, arrives=4 * S + 1)
+    box.poke(A, 4 * S)
+    box.poke(B, 4 * S)
+    assert box.outcomes() == [(1, SUCCESS, 4 * S)]
+
+
+def test_a_poke_on_the_boundary_whose_message_takes_the_whole_grace_counts(box):
+    box.poke(A, 3 * S)
+    box.until(4 * S + 5 * MS)
+    box.poke(B, 4 * S, arrives=4 * S + 5 * MS)
+    assert box.outcomes() == [(1, SUCCESS, 4 * S)]
+
+
+def test_without_grace_a_poke_heard_after_the_deadline_fired_does_not_count(make_box):
+    box = make_box(grace=0).start()
+    box.poke(A, 3 * S)
+    box.poke(B, 4 * S - 1, arrives=4 * S + 2)
     assert box.ended() == [MISS]
-    assert box.count("n_late") == 0  # on the bound itself, not before it
+    assert box.count("n_late") == 1
 
 
 # -- what is wrong with an arrival -------------------------------------------------------------------------------------

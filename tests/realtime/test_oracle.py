@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.records import NEVER_NS, Outcome
-from tests.realtime.box import MS, ONE_BOARD, TWO_BOARDS, Box, Setup, S
+from tests.realtime.box import MS, ONE_BOARD, TWO_BOARDS, Box, S, Setup
 from tests.realtime.kernels import COMPILED_HERE
 from tests.realtime.oracle import Poke, cooperation
 

@@ -6,9 +6,10 @@ Every forgery here is sealed anew: its digests fit, so that only deciding again 
 import numpy as np
 import pytest
 
-from realtime.digest import seal
+from realtime.digest import seal, words_of
 from realtime.records import Flag, Kind, Operator, Outcome, no_events
 from realtime.replay import Difference
+from realtime.sequencer import MOST_FROM_ONE
 from tests.realtime.box import MS, TWO_BOARDS, A, B, S
 
 
@@ -126,3 +127,12 @@ def test_the_replay_of_a_log_leaves_the_log_alone(told):
     before = told.log.tobytes()
     told.decided_again()
     assert told.log.tobytes() == before
+
+
+def test_a_replay_without_room_says_so_rather_than_that_the_log_differs(told):
+    events = told.log.copy()
+    log = no_events(MOST_FROM_ONE)
+    core = told.plan.core(log, words_of(log))
+    with np.errstate(over="ignore"):
+        verdict = told.kernels.redecide(core, told.plan.machine(), events, words_of(events))
+    assert (verdict.place, verdict.difference) == (int(core.memory["seq"][0]), Difference.NO_ROOM)
