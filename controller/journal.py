@@ -269,7 +269,7 @@ def open_for_reading(path: Path, *, accept_cut: bool = False) -> JournalReader:
             _check_header(path, head)
             reader = JournalReader(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except FileNotFoundError as error:
-        raise JournalAbsentError(f"There is no journal at {path}; is this a session's folder?") from error
+        raise JournalAbsentError(f"There is no journal at {path}; name a session's folder") from error
     except OSError as error:
         raise JournalUnreadableError(f"{path} cannot be read: {error.strerror}") from error
     if reader.counted > reader.holds and not accept_cut:

@@ -63,7 +63,7 @@ class LogGapError(LogError):
         self.missing = missing
         super().__init__(
             f"{path} lacks {missing} events, the first of them number {first_missing}; "
-            f"'duetto recover {path.parent}' fills in what the journal holds"
+            f"'duetto recover {path.parent}' fills in what the journal holds; what it has named as missing is lost"
         )
 
 
@@ -139,7 +139,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
     except FileNotFoundError as error:
-        raise LogAbsentError(f"There is no log at {path}; is this a session's folder?") from error
+        raise LogAbsentError(f"There is no log at {path}; name a session's folder") from error
     except OSError as error:
         raise LogUnreadableError(f"{path} cannot be read: {error.strerror}") from error
 

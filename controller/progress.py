@@ -60,7 +60,7 @@ class LiveLine:
     def line(self, progress: Progress) -> Text:
         """Return the line for a moment of the session."""
         if progress.phase != "running":
-            hint = " (about ten seconds the first time)" if progress.phase == "compiling" else ""
+            hint = " (ten to twenty seconds the first time)" if progress.phase == "compiling" else ""
             return Text(f"{progress.phase}{hint} …", style="bold")
         tally = progress.tally
         of = f"/{self._trials}" if self._trials else ""

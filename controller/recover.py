@@ -189,7 +189,7 @@ def _read_journal(path: Path) -> _Journaled:
     except (JournalAbsentError, JournalTruncatedError, JournalUnreadableError, NotAJournalError) as error:
         return _Journaled(no_events(0), remarks=(f"{error}.",))
     with reader:
-        events = _written(reader)
+        events = reader.read(0, reader.count())  # what lies beyond may be half a decision
         fits = _fitting(events)
         return _Journaled(
             events=events[fits],
@@ -197,17 +197,6 @@ def _read_journal(path: Path) -> _Journaled:
             clock=Clock(reader.start_ns, reader.epoch_ns),
             ended=reader.closed and reader.counted == int(fits.sum()),
         )
-
-
-def _written(reader: JournalReader) -> Events:
-    """Return the counted records, and those after them that plainly were written: the count may lag behind."""
-    stop = reader.count()
-    while True:
-        batch = reader.read(stop, stop + BATCH)
-        follow = batch["seq"] == np.arange(stop + 1, stop + 1 + batch.size, dtype=np.uint64)
-        stop += batch.size if follow.all() else int(np.argmin(follow))
-        if not batch.size or not follow.all():
-            return reader.read(0, stop)
 
 
 def _fitting(events: Events) -> NDArray[np.bool_]:

@@ -74,7 +74,7 @@ def _chance(chance: ChanceLevel | None) -> str:
         return "too few pokes or too short a session to say"
     return (
         f"{chance.observed} coincidences within {chance.window_ns / NS_PER_S:g} s; shifted against each other: "
-        f"{chance.median:g} (95 % of {chance.shifts} shifts: {chance.low:g} to {chance.high:g}). More than that says "
+        f"{chance.median:.0f} (95 % of {chance.shifts} shifts: {chance.low:.0f} to {chance.high:.0f}). More than that says "
         "that their timing is related; shared water alone can do this"
     )
 

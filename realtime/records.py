@@ -48,8 +48,11 @@ class Kind(IntEnum):
     CLOCK = 16
     """A device showed that it has reported everything up to ``t_ns``; ``value`` is the mapping's uncertainty in ns."""
     HEALTH = 17
+    """A process lives. In a log: the loop woke and handed events over that led to nothing."""
     NOTE = 18
+    """Kept for notes by programs; a person's note is an OPERATOR event."""
     SYNC = 19
+    """Kept for synchronisation pulses of other recording systems."""
 
 
 DECISION_KINDS: Final = (Kind.COMMAND, Kind.STATE, Kind.TRIAL, Kind.TIMER)
@@ -140,27 +143,36 @@ class Operator(IntEnum):
 
 
 class Fault(IntEnum):
-    """What can break. ``source`` of the event says where."""
+    """What can break. ``source`` is the device that says so; where the host or the loop says so, ``line`` is it."""
 
     PORT_LOST = 1
+    """The serial port is gone: unplugged, or its driver ended. Said by the host."""
     DEVICE_SILENT = 2
+    """The device does not answer any more."""
     DEVICE_RESET = 3
+    """The device restarted, or its clock stepped."""
     DEVICE_WATCHDOG = 4
+    """The device had not heard from the host in time and switched everything off."""
     DEVICE_MAX_ON = 5
+    """An output was on for its longest time and was cut."""
     DEVICE_INTERLOCK = 6
+    """The interlock is open: lasers are off and disarmed."""
     DEVICE_OVERFLOW = 7
+    """The device lost events."""
     DEVICE_CHECKSUM = 8
+    """The device received a frame with a wrong checksum."""
     DEVICE_REFUSED = 9
     """The device answered a command with an error, or never answered within its retries."""
     EDGE_MISSING = 10
     """A command was acknowledged, but its output edge never came."""
     COMMAND_UNSENT = 11
-    """A device's command queue was full."""
+    """A device's command queue was full. Said by the loop."""
     LOOP_SILENT = 12
+    """A driver has not heard from the loop for 0.5 s and made its device safe. Said by the host."""
     PROCESS_DIED = 13
     """``source_seq`` is the number of the process in the session's list."""
     GARBAGE = 14
-    """Bytes on the wire that are no frame; ``source_seq`` counts them."""
+    """Bytes on the wire that are no frame; the driver's counters say how many."""
 
 
 SOURCE_LOOP: Final = 0

@@ -1,4 +1,4 @@
-"""The loop's benchmark measures everything it promises, and writes it where it says. How fast anything is, no test asks."""
+"""The loop's benchmark measures all it promises and writes it where it says; no test asks how fast anything is."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ from realtime.records import EVENT, Kind, no_events
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = loop.Effort(
-    Effort(rounds=2, count=15, limit_s=0.2), deadline_s=1.0, session_minutes=0.2, pokes=200, passes=2, starts=1
+    Effort(rounds=2, count=15, limit_s=5.0), deadline_s=1.0, session_minutes=0.2, pokes=200, passes=2, starts=1
 )
 MARKED = (
     "# Title\n\nProse.\n\n<!-- begin: written by duetto bench loop; changes between these two lines are lost -->\nold\n"
@@ -182,9 +182,9 @@ def test_the_command_lists_every_benchmark_with_its_first_line() -> None:
     shown = CliRunner().invoke(command, [])
     assert shown.exit_code == 0
     manual = ast.get_docstring(ast.parse((ROOT / "benchmarks" / "loop.py").read_text(encoding="utf-8"))) or ""
-    assert f"loop         {manual.splitlines()[0]}" in shown.output
-    assert "chance_fpr" in shown.output
-    assert "_kernels" not in shown.output
+    listed = dict(line.split(maxsplit=1) for line in shown.output.splitlines())
+    assert listed["loop"] == manual.splitlines()[0]
+    assert set(listed) == {p.stem for p in (ROOT / "benchmarks").glob("[a-z]*.py")}
 
 
 def test_an_unknown_benchmark_is_refused_with_the_names_there_are() -> None:
