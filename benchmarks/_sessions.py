@@ -1,6 +1,7 @@
 """What a whole process costs: its start, its memory, and a session in virtual time."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,10 +19,14 @@ WARM_UP_MINUTES: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """From starting the loop's process until it serves [s], and the part of it that is compiling or loading code."""
+    """One start of the loop's process."""
 
     ready_s: float
+    """From starting it until it serves."""
     compile_s: float
+    """The part of it that is compiling or loading code."""
+    resident_kb: int
+    """Its memory then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,16 @@ class FastSession:
     whole_s: float
     """What ``duetto run --fast`` takes for it, log and summary included; without the interpreter's start."""
     events: int
+
+
+def start(plan: Plan, folder: Path, environment: Mapping[str, str]) -> Start:
+    """Start the loop's process once, in a new ``folder``, and end it."""
+    folder.mkdir()
+    (folder / PLAN_NAME).write_text(plan.to_text(), encoding="utf-8")
+    before = time.perf_counter()
+    with Contender("the loop's process", loop_command(folder, "compiled", 0), folder, environment) as process:
+        ready_s = time.perf_counter() - before
+        return Start(ready_s, float(process.first["compile_s"]), int(process.end()["resident_kb"]))
 
 
 def starts(plan: Plan, folder: Path, repeats: int) -> tuple[Start, list[Start]]:
@@ -55,18 +70,7 @@ def starts(plan: Plan, folder: Path, repeats: int) -> tuple[Start, list[Start]]:
     """
     cache = folder / "empty-cache"
     cache.mkdir()
-    found: list[Start] = []
-    for i in range(1 + repeats):
-        own = folder / f"start-{i}"
-        own.mkdir()
-        (own / PLAN_NAME).write_text(plan.to_text(), encoding="utf-8")
-        before = time.perf_counter()
-        with Contender(
-            "the loop's process", loop_command(own, "compiled", 0), own, {"XDG_CACHE_HOME": str(cache)}
-        ) as process:
-            ready_s = time.perf_counter() - before
-            found.append(Start(ready_s, float(process.first["compile_s"])))
-            process.end()
+    found = [start(plan, folder / f"start-{i}", {"XDG_CACHE_HOME": str(cache)}) for i in range(1 + repeats)]
     return found[0], found[1:]
 
 

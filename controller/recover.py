@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from controller.journal import (
     JOURNAL_NAME,
     JournalAbsentError,
-    JournalReader,
     JournalTruncatedError,
     JournalUnreadableError,
     NotAJournalError,

@@ -54,13 +54,16 @@ def _share(part: int, whole: int) -> str:
     return f" ({100.0 * part / whole:.0f} %)" if whole else ""
 
 
+def _duration(us: float) -> str:
+    """Return a duration with three figures: in µs below 0.1 ms, else in ms."""
+    return f"{us:.3g} µs" if us < 100 else f"{us / 1000:.2f} ms"
+
+
 def _latency(row: dict[str, float]) -> str:
     if not row.get("n"):
         return "none measured"
-    return (
-        f"p50 {row['p50_us'] / 1000:.2f} ms, p99 {row['p99_us'] / 1000:.2f} ms, p99.9 {row['p99.9_us'] / 1000:.2f} ms, "
-        f"max {row['max_us'] / 1000:.2f} ms (n = {int(row['n'])})"
-    )
+    named = ", ".join(f"{name} {_duration(row[f'{name}_us'])}" for name in ("p50", "p99", "p99.9", "max"))
+    return f"{named} (n = {int(row['n'])})"
 
 
 def _window(summary: Summary) -> str:
@@ -74,8 +77,8 @@ def _chance(chance: ChanceLevel | None) -> str:
         return "too few pokes or too short a session to say"
     return (
         f"{chance.observed} coincidences within {chance.window_ns / NS_PER_S:g} s; shifted against each other: "
-        f"{chance.median:.0f} (95 % of {chance.shifts} shifts: {chance.low:.0f} to {chance.high:.0f}). More than that says "
-        "that their timing is related; shared water alone can do this"
+        f"{chance.median:.0f} (95 % of {chance.shifts} shifts: {chance.low:.0f} to {chance.high:.0f}). More than that "
+        "says that their timing is related; shared water alone can do this"
     )
 
 

@@ -41,6 +41,10 @@ BOARD = 2
 PATIENCE_S = 10.0
 VIRTUAL_RIG = Path(__file__).resolve().parents[2] / "rigs" / "virtual.toml"
 
+# Digests wrap around on purpose. With compilation off numpy would say so, in the loop's thread, which has settings of
+# its own.
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+
 backends = pytest.mark.parametrize(
     "backend",
     [
@@ -235,8 +239,9 @@ def test_a_loop_that_never_sleeps_decides_the_same(open_session, backend):
 @backends
 def test_viewers_get_every_record_that_is_journaled_in_order(open_session, backend):
     session = open_session(backend).start()
-    heard = b""
+    heard, end = b"", time.monotonic() + PATIENCE_S
     while not heard:  # until the subscription has arrived
+        assert time.monotonic() < end, "the viewer heard nothing"
         session.send(session.edge(Kind.LICK_IN, A, now_ns()))
         if session.viewer.poll(20):
             heard = session.viewer.recv()

@@ -64,8 +64,8 @@ def test_a_changed_time_is_named_by_its_poke(told):
     poke = place_of(events, Kind.POKE_IN, 1)
     events["t_ns"][poke] = 3_500_000_000
     assert sentence(told, events) == (
-        f"the log was changed: event {poke + 1} (POKE_IN of B, A_FIRST, t = 3500000000 ns) does not fit its digest; it or the "
-        "event before it is not what the loop wrote"
+        f"the log was changed: event {poke + 1} (POKE_IN of B, A_FIRST, t = 3500000000 ns) does not fit its digest; it "
+        "or the event before it is not what the loop wrote"
     )
 
 
@@ -102,8 +102,8 @@ def test_a_decision_put_in_with_digests_that_fit_is_named_as_one_that_does_not_f
     extra["arrival_ns"] = told.log["arrival_ns"][-1]
     events = forged(np.append(told.log, extra))
     assert sentence(told, events) == (
-        f"not identical: event {events.size} (COMMAND of A, SUCCESS, t = 3400000000 ns) is in the log, but its inputs do not "
-        "lead to it"
+        f"not identical: event {events.size} (COMMAND of A, SUCCESS, t = 3400000000 ns) is in the log, but its inputs "
+        "do not lead to it"
     )
 
 

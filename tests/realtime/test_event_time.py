@@ -1,7 +1,7 @@
 """Event time: what happened when decides, not when the loop heard of it.
 
-In these stories the ITI ends at 2 s, the window is 1 s wide and the grace 5 ms. Each story's log must also decide itself
-again, which the box proves when the story is over.
+In these stories the ITI ends at 2 s, the window is 1 s wide and the grace 5 ms. Each story's log must also decide
+itself again, which the box proves when the story is over.
 """
 
 import itertools
@@ -193,6 +193,29 @@ def test_a_late_partner_whose_stamp_is_before_the_first_poke_but_in_the_trial_su
     assert box.state() == "A_FIRST"
     box.poke(B, 3 * S - 10 * MS, arrives=3 * S + 6 * MS)
     assert box.outcomes() == [(1, SUCCESS, 3 * S - 10 * MS)]
+
+
+@pytest.mark.parametrize(
+    ("t", "ended"),
+    [(2 * S - 1, []), (2 * S, [SUCCESS]), (2 * S + 1, [SUCCESS])],
+)
+def test_a_late_partner_counts_from_the_instant_the_trial_opened(make_box, t, ended):
+    box = make_box(boards=TWO_BOARDS).start()
+    box.poke(A, 2 * S + 500 * MS)
+    box.until(2 * S + 505 * MS)
+    box.poke(B, t, arrives=2 * S + 506 * MS)
+    box.until(2 * S + 700 * MS)
+    assert box.ended() == ended
+
+
+@pytest.mark.parametrize(("before", "ended"), [(1 * S, [SUCCESS]), (1 * S + 1, [])])
+def test_a_late_partner_stamped_before_the_first_poke_is_held_to_the_same_window(make_box, before, ended):
+    box = make_box(boards=TWO_BOARDS).start()
+    box.poke(A, 5 * S)
+    box.until(5 * S + 5 * MS)
+    box.poke(B, 5 * S - before, arrives=5 * S + 6 * MS)
+    box.until(5 * S + 500 * MS)
+    assert box.ended() == ended
 
 
 # -- two boards --------------------------------------------------------------------------------------------------------
