@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from realtime.clock import to_seconds
 from realtime.errors import DuettoError
-from realtime.jit import kernel
+from realtime.jit import allocating_kernel, kernel
 from realtime.records import ANIMALS, NS_PER_S
 
 LOW_PERCENTILE: Final = 2.5
@@ -114,7 +114,7 @@ def _rotate(t_ns: NDArray[np.int64], start_ns: int, end_ns: int, shift_ns: int, 
         shifted_ns[wrapped + i] = t_ns[i] + shift_ns
 
 
-@kernel
+@allocating_kernel
 def _shifted_counts(
     a_ns: NDArray[np.int64],
     b_ns: NDArray[np.int64],

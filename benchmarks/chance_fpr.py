@@ -100,7 +100,9 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Measure how often pairs exceed their chance level.")
     parser.add_argument("--sessions", type=int, default=600, help="sessions of each kind (default 600)")
-    sessions = parser.parse_args().sessions
+    parser.add_argument("--quick", action="store_true", help="20 sessions of each kind: a look, not a measurement")
+    arguments = parser.parse_args()
+    sessions = 20 if arguments.quick else arguments.sessions
     if sessions < 1:
         parser.error(f"--sessions is {sessions}, but must be at least 1")
     sys.stdout.write(

@@ -4,9 +4,11 @@ Chosen at start and reported: the compiled loop where libzmq and the timer can b
 Python loop elsewhere.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +25,7 @@ from controller.host import Host, run_process, use_fifo, use_normal
 from controller.plan import Plan
 from controller.session import read_plan, read_rig
 from realtime.clock import CLOCK_MONOTONIC, now_ns
+from realtime.jit import CACHED, is_warm
 from realtime.loop import LINKS, N_BINS, STATUS, Ended, Measure, Wiring, run
 from realtime.machine import Machine
 from realtime.native import CannotLink, link
@@ -143,11 +146,15 @@ class Loop:
         if self._stop_fd >= 0:
             os.eventfd_write(self._stop_fd, 1)
         self.done.wait()
+        self.close()
+        return int(Ended.STOPPED if self.ended is None else self.ended)
+
+    def close(self) -> None:
+        """Close the descriptors of a loop that does not run."""
         for descriptor in (self._stop_fd, self._timer_fd):
             if descriptor >= 0:
                 os.close(descriptor)
         self._stop_fd = self._timer_fd = -1
-        return int(Ended.STOPPED if self.ended is None else self.ended)
 
     def counters(self) -> dict[str, int]:
         """Return what the loop and its core have counted so far."""
@@ -208,6 +215,21 @@ def _stop_alone(host: Host, loop: Loop) -> None:
     loop.done.wait(ALONE_S)
 
 
+def _compile_apart(host: Host) -> None:
+    """Let another process compile what the cache does not have; the compiler's memory goes with it."""
+    if is_warm() or not CACHED:
+        return
+    command = [sys.executable, "-m", "controller.warm_up"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as apart:
+        while apart.poll() is None:
+            if host.ending.due():
+                apart.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                apart.wait(0.05)
+
+
 def body(host: Host) -> int:
     """Run the loop of a session until told to stop."""
     plan, rig = read_plan(host.session), read_rig(host.session)
@@ -217,13 +239,16 @@ def body(host: Host) -> int:
         never_sleep=rig.loop.wait == "spin",
         fifo_priority=rig.loop.fifo_priority,
     )
+    host.beat("compiling")
+    use_normal()  # the sockets' own threads exist and keep their policy, the loop's takes its own; compiling must not
+    before = time.perf_counter()
+    _compile_apart(host)
     path = host.session / journals.JOURNAL_NAME
     devices = tuple(range(FIRST_DEVICE, FIRST_DEVICE + len(rig.devices)))
     with journals.create(path, rig.loop.journal_events, now_ns(), time.time_ns()) as journal:
         loop = Loop(host.bus, host.addresses, plan, journal, devices, settings)
-        use_normal()  # the sockets' own threads keep their policy, the loop's thread takes its own; compiling must not
-        host.beat("compiling")
-        seconds = loop.warm_up()
+        loop.warm_up()
+        seconds = time.perf_counter() - before
         texts = {"backend": loop.backend, "why": loop.why, "policy": host.policy, "compile_s": f"{seconds:.2f}"}
         loop.start()
         host.beat("ready", counters=loop.counters(), texts=texts)

@@ -1,9 +1,9 @@
 """The one way to compile a kernel here, and where the compiled code is kept between starts.
 
-Every kernel carries the same flags: no GIL, numpy's error model (no exceptions in arithmetic), no fastmath (it would
-make ``isnan`` false). Numba's own disk cache looks only at the file of the cached function, so a changed constant or a
-callee in another file would serve stale code. Here the cache folder's *name* is a digest of every kernel source, the
-library versions and the processor, so a stale entry cannot be found.
+Every kernel carries the same flags: no GIL, numpy's error model (no exceptions in arithmetic), no reference counting,
+no fastmath (it would make ``isnan`` false). Numba's own disk cache looks only at the file of the cached function, so a
+changed constant or a callee in another file would serve stale code. Here the cache folder's *name* is a digest of every
+kernel source, the library versions and the processor, so a stale entry cannot be found.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import llvmlite
 import numba
@@ -25,6 +25,10 @@ F = TypeVar("F", bound=Callable[..., object])
 KERNEL_FOLDERS: Final = ("realtime", "analysis", "agents")
 """Top-level folders whose sources can hold kernels."""
 KEPT_CACHES: Final = 4
+_BORROWED: Final[dict[str, Any]] = {"_nrt": False}
+"""No reference counting: a flag that numba's types do not know."""
+WARM_NAME: Final = "warm"
+"""A file that says that everything a session needs has been compiled into this folder."""
 
 
 def source_digest() -> str:
@@ -79,8 +83,29 @@ CACHED: Final = _use_cache()
 
 
 def kernel(function: F) -> F:
-    """Compile ``function`` to machine code that holds no GIL; typed as the function it decorates."""
+    """Compile ``function`` to machine code that holds no GIL; typed as the function it decorates.
+
+    Such a kernel works on the arrays it is given and makes none: numba's reference counting is switched off, whose
+    atomic instructions on every array that is passed on would otherwise be most of a step's time. A kernel that does
+    make an array is refused by the compiler; it needs :func:`allocating_kernel`.
+    """
+    return cast("F", numba.njit(nogil=True, error_model="numpy", cache=CACHED, **_BORROWED)(function))
+
+
+def allocating_kernel(function: F) -> F:
+    """Compile a kernel that makes arrays of its own; else as :func:`kernel`."""
     return cast("F", numba.njit(nogil=True, error_model="numpy", cache=CACHED)(function))
+
+
+def is_warm() -> bool:
+    """Return whether :func:`mark_warm` was called for this version's cache: nothing is left to compile."""
+    return CACHED and (cache_folder() / WARM_NAME).exists()
+
+
+def mark_warm() -> None:
+    """Note that the cache holds everything a session needs."""
+    if CACHED:
+        (cache_folder() / WARM_NAME).touch()
 
 
 def python_body(function: F) -> F:

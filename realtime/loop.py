@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.jit import kernel
+from realtime.jit import allocating_kernel, kernel
 from realtime.machine import Machine
 from realtime.native import (
     EAGAIN,
@@ -244,7 +244,7 @@ def _beat(wiring: Wiring, beat: Events, now_ns: int) -> None:
             _send(wiring.commands[source], beat, 1)
 
 
-@kernel
+@allocating_kernel
 def run(wiring: Wiring, core: Core, machine: Machine) -> int:
     """Run until told to stop.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.digest import RECORD_WORDS
-from realtime.jit import kernel
+from realtime.jit import allocating_kernel, kernel
 from realtime.machine import Machine
 from realtime.records import Events, Kind
 from realtime.sequencer import Core, Status, drain, take
@@ -48,7 +48,7 @@ def _same(core: Core, words: NDArray[np.uint64], i: int) -> bool:
     return True
 
 
-@kernel
+@allocating_kernel
 def redecide(core: Core, machine: Machine, events: Events, words: NDArray[np.uint64]) -> Verdict:
     """Put a log's inputs through a fresh core and machine, and compare record by record.
 
