@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numba.core import config
 from numpy.typing import NDArray
 
 from controller import journal as journals
@@ -97,6 +98,7 @@ class Loop:
         self.histogram = np.zeros((len(Measure), N_BINS), np.int64)
         self.ended: int | None = None
         self.done = threading.Event()
+        self._thread: threading.Thread | None = None
         self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK) if self.backend == "compiled" else -1
         self._timer_fd = _timer() if self.backend == "compiled" else -1
         self.wiring = self._wire()
@@ -126,7 +128,8 @@ class Loop:
 
     def start(self) -> None:
         """Start the loop in its thread."""
-        threading.Thread(target=self._body, name="loop", daemon=True).start()
+        self._thread = threading.Thread(target=self._body, name="loop", daemon=True)
+        self._thread.start()
 
     def _body(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -145,7 +148,9 @@ class Loop:
         self.status["stop"] = 1
         if self._stop_fd >= 0:
             os.eventfd_write(self._stop_fd, 1)
-        self.done.wait()
+        if self._thread is not None:
+            self.done.wait()  # not join alone: a Ctrl-C in it makes CPython 3.11 forget a thread that still runs
+            self._thread.join()
         self.close()
         return int(Ended.STOPPED if self.ended is None else self.ended)
 
@@ -189,6 +194,8 @@ def _choose(backend: str) -> tuple[str, str]:
     """Return which loop runs here, and why not the compiled one if it is not."""
     if backend == "python":
         return "python", "asked for"
+    if config.DISABLE_JIT and backend == "auto":
+        return "python", "compilation is switched off"
     try:
         link(libzmq_path())
     except (CannotLink, BusError) as error:

@@ -119,6 +119,11 @@ def _beat(sockets: Sockets, now: int) -> None:
 
 def run(sockets: Sockets, wiring: Wiring, core: Core, machine: Machine) -> int:
     """Run until told to stop; the Python counterpart of :func:`realtime.loop.run`."""
+    with np.errstate(over="ignore"):  # digests wrap around on purpose; numpy minds it where compilation is off
+        return _run(sockets, wiring, core, machine)
+
+
+def _run(sockets: Sockets, wiring: Wiring, core: Core, machine: Machine) -> int:
     poller = Poller(sockets.receive)
     next_beat_ns = 0
     virtual = bool(wiring.links["virtual"][0])

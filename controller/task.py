@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from realtime.machine import (
     ACTION,
     ARC,
     ARCS_PER_INPUT,
+    MAX_OUT,
     N_INPUTS,
     STATE,
     Action,
@@ -111,7 +112,29 @@ class Tables(NamedTuple):
     finished: int
 
 
-FINISHED = "FINISHED"
+FINISHED: Final = "FINISHED"
+PEOPLE: Final[dict[Input, Leads | tuple[Leads, ...]]] = {Input.PAUSE: "PAUSED", Input.STOP: FINISHED}
+"""What a person can do in every state of a trial: ``on={…, **PEOPLE}``."""
+IDLE: Final = State("IDLE", on={Input.START: "ITI", Input.STOP: FINISHED})
+"""Before a person starts the session."""
+PAUSED: Final = State(
+    "PAUSED", enter=(Action.OUTPUTS_OFF, Action.ABORT), on={Input.RESUME: "ITI", Input.STOP: FINISHED}
+)
+"""A person paused it: an open trial is ABORTED, every output off; it goes on with the next trial."""
+ENDED: Final = State(FINISHED, enter=(Action.OUTPUTS_OFF, Action.ABORT))
+"""After a stop or the last trial: an open trial is ABORTED, every output off."""
+_MOST_RECORDS: Final = {
+    Action.REWARD_A: 1,
+    Action.REWARD_B: 1,
+    Action.LIGHT_AT_START: 2,
+    Action.LIGHT_AT_FIRST_POKE: 2,
+    Action.LIGHT_OFF_AT_OUTCOME: 2,
+    Action.OUTCOME: 1,
+    Action.ABORT: 1,
+    Action.OUTPUTS_OFF: 4,
+}
+"""How many records an action can lead to."""
+MOST_MACHINES: Final = 2
 
 
 def _arcs_of(leads: Leads | tuple[Leads, ...]) -> tuple[To, ...]:
@@ -124,14 +147,14 @@ def _arcs_of(leads: Leads | tuple[Leads, ...]) -> tuple[To, ...]:
 
 
 def _check_paths(task: Task) -> None:
-    """Refuse states that cannot be reached, or cannot be left towards the end."""
-    leads = {s.name: {to.state for arcs in s.on.values() for to in _arcs_of(arcs)} for s in task.states}
-    leads = {name: targets | ({FINISHED} if _loads_trial(task, name) else set()) for name, targets in leads.items()}
+    """Refuse states that cannot be reached, or that nothing but a person's stop leaves towards the end."""
+    leads = _leads(task)
     reached = {task.states[0].name}
     while more := {t for name in reached for t in leads[name]} - reached:
         reached |= more
     if lost := [s.name for s in task.states if s.name not in reached]:
         raise TaskError(f"task {task.name}: no path leads to {', '.join(lost)}; remove it or lead to it")
+    leads = _leads(task, without=Input.STOP)
     ending = {FINISHED}
     while more := {name for name, targets in leads.items() if targets & ending} - ending:
         ending |= more
@@ -139,10 +162,28 @@ def _check_paths(task: Task) -> None:
         raise TaskError(f"task {task.name}: no path leads from {', '.join(stuck)} to {FINISHED}")
 
 
-def _loads_trial(task: Task, name: str) -> bool:
-    """Return whether entering this state may end the session because the trial table is used up."""
-    state = next(s for s in task.states if s.name == name)
-    return any(_do(does).action == Action.NEXT_TRIAL for does in state.enter)
+def _leads(task: Task, without: Input | None = None) -> dict[str, set[str]]:
+    """Return where each state leads; one that loads a trial leads to the end when there is none left."""
+    leads = {
+        s.name: {to.state for code, arcs in s.on.items() if code != without for to in _arcs_of(arcs)}
+        for s in task.states
+    }
+    for state in task.states:
+        if any(_do(does).action == Action.NEXT_TRIAL for does in state.enter):
+            leads[state.name].add(FINISHED)
+    return leads
+
+
+def _check_state(task: Task, state: State) -> None:
+    """Refuse a state that lasts a time and then goes nowhere, or whose actions lead to too many records."""
+    if state.lasts is not None and Input.TIMER not in state.on:
+        raise TaskError(f"task {task.name}: {state.name} lasts {state.lasts.name}, but leads nowhere when that is over")
+    records = 1 + sum(_MOST_RECORDS.get(_do(does).action, 0) for does in state.enter)
+    if records * MOST_MACHINES > MAX_OUT:
+        raise TaskError(
+            f"task {task.name}: entering {state.name} can lead to {records} records for each of {MOST_MACHINES} "
+            f"machines; at most {MAX_OUT} fit"
+        )
 
 
 def _do(does: Does) -> Do:
@@ -172,7 +213,7 @@ def compile_task(task: Task) -> Tables:
     Raises
     ------
     TaskError
-        If a state is named twice, is missing, cannot be reached or cannot be left.
+        If a state is named twice, is missing, cannot be reached, cannot be left, or does too much.
     """
     numbers = _number(task)
     _check_paths(task)
@@ -180,6 +221,7 @@ def compile_task(task: Task) -> Tables:
     arcs = np.zeros((len(task.states), N_INPUTS, ARCS_PER_INPUT), ARC)
     actions: list[tuple[int, int]] = []
     for number, state in enumerate(task.states):
+        _check_state(task, state)
         states[number]["timer"] = -1 if state.lasts is None else state.lasts
         states[number]["first_action"] = len(actions)
         states[number]["n_actions"] = len(state.enter)

@@ -39,7 +39,7 @@ def describe(record: np.void, state_names: tuple[str, ...]) -> str:
     parts = [f"event {message.seq} ({message.kind}"]
     if message.animal:
         parts.append(f" of {message.animal}")
-    named = message.outcome or message.state_name
+    named = message.outcome or message.operator or message.fault or message.state_name
     return "".join(parts) + (f", {named}" if named else "") + f", t = {message.t_ns} ns)"
 
 

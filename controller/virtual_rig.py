@@ -2,7 +2,8 @@
 
 Everything above the bytes is the real thing: the driver opens a port, the board has its own clock, watchdog and limits.
 What the board's pins truly did is written to ``pins.csv`` as it happens, independent of what the session believes.
-When the supervisor dies, this process stays for a moment, so that the board's watchdog can be seen to do its work.
+When it is told to end, or the supervisor dies, it stays as long as an output is on, for a moment at most: a real board
+stays too, and its watchdog can be seen to do its work.
 """
 
 import sys
@@ -129,6 +130,11 @@ def _pump(box: VirtualBox, links: dict[str, PtyLink], poller: Poller) -> None:
             link.write(out)
 
 
+def _is_lit_or_open(box: VirtualBox) -> bool:
+    """Return whether any output of any board is on."""
+    return any(board.outputs for board in box.boards.values())
+
+
 def _serve(box: VirtualBox, links: dict[str, PtyLink], until: Callable[[], bool], beat: Callable[[], None]) -> None:
     poller = Poller(*(link.fileno() for link in links.values()))
     while not until():
@@ -152,9 +158,8 @@ def body(host: Host) -> int:
         try:
             host.beat("ready", texts=ports)
             _serve(box, links, host.ending.due, beat)
-            if host.ending.orphaned:
-                until_ns = now_ns() + LINGER_NS
-                _serve(box, links, lambda: now_ns() > until_ns, lambda: None)
+            until_ns = now_ns() + LINGER_NS
+            _serve(box, links, lambda: now_ns() > until_ns or not _is_lit_or_open(box), lambda: None)
         except LinkUnplugged:
             return 1
         finally:

@@ -15,7 +15,7 @@ After Jiang et al., Science 2025. One poke alone, or a partner who comes too lat
 - A pause or stop ends an open trial as ABORTED, with every output off.
 """
 
-from controller.task import Do, State, Task, To
+from controller.task import ENDED, IDLE, PAUSED, PEOPLE, Do, State, Task, To
 from realtime.machine import Action, Guard, Input, Param
 from realtime.records import Outcome
 
@@ -24,12 +24,12 @@ TASK = Task(
     summary="both poke within the window: both get water; one alone, or too late: nobody does",
     scope="pair",
     states=(
-        State("IDLE", on={Input.START: "ITI", Input.STOP: "FINISHED"}),
+        IDLE,
         State(
             "ITI",
             enter=(Action.NEXT_TRIAL,),
             lasts=Param.ITI,
-            on={Input.TIMER: "READY", Input.PAUSE: "PAUSED", Input.STOP: "FINISHED"},
+            on={Input.TIMER: "READY", **PEOPLE},
         ),
         State(
             "READY",
@@ -39,31 +39,20 @@ TASK = Task(
                 Input.POKE_A: To("A_FIRST", Guard.IN_TRIAL),
                 Input.POKE_B: To("B_FIRST", Guard.IN_TRIAL),
                 Input.TIMER: "OMISSION",
-                Input.PAUSE: "PAUSED",
-                Input.STOP: "FINISHED",
+                **PEOPLE,
             },
         ),
         State(
             "A_FIRST",
             enter=(Action.MARK_FIRST, Action.LIGHT_AT_FIRST_POKE),
             lasts=Param.WINDOW,
-            on={
-                Input.POKE_B: To("SUCCESS", Guard.IN_WINDOW),
-                Input.TIMER: "MISS",
-                Input.PAUSE: "PAUSED",
-                Input.STOP: "FINISHED",
-            },
+            on={Input.POKE_B: To("SUCCESS", Guard.IN_WINDOW), Input.TIMER: "MISS", **PEOPLE},
         ),
         State(
             "B_FIRST",
             enter=(Action.MARK_FIRST, Action.LIGHT_AT_FIRST_POKE),
             lasts=Param.WINDOW,
-            on={
-                Input.POKE_A: To("SUCCESS", Guard.IN_WINDOW),
-                Input.TIMER: "MISS",
-                Input.PAUSE: "PAUSED",
-                Input.STOP: "FINISHED",
-            },
+            on={Input.POKE_A: To("SUCCESS", Guard.IN_WINDOW), Input.TIMER: "MISS", **PEOPLE},
         ),
         State(
             "SUCCESS",
@@ -74,25 +63,21 @@ TASK = Task(
                 Do(Action.OUTCOME, Outcome.SUCCESS),
             ),
             lasts=Param.DRINK,
-            on={Input.TIMER: "ITI", Input.PAUSE: "PAUSED", Input.STOP: "FINISHED"},
+            on={Input.TIMER: "ITI", **PEOPLE},
         ),
         State(
             "MISS",
             enter=(Action.LIGHT_OFF_AT_OUTCOME, Do(Action.OUTCOME, Outcome.MISS)),
             lasts=Param.TIMEOUT,
-            on={Input.TIMER: "ITI", Input.PAUSE: "PAUSED", Input.STOP: "FINISHED"},
+            on={Input.TIMER: "ITI", **PEOPLE},
         ),
         State(
             "OMISSION",
             enter=(Action.LIGHT_OFF_AT_OUTCOME, Do(Action.OUTCOME, Outcome.OMISSION)),
             lasts=Param.TIMEOUT,
-            on={Input.TIMER: "ITI", Input.PAUSE: "PAUSED", Input.STOP: "FINISHED"},
+            on={Input.TIMER: "ITI", **PEOPLE},
         ),
-        State(
-            "PAUSED",
-            enter=(Action.OUTPUTS_OFF, Action.ABORT),
-            on={Input.RESUME: "ITI", Input.STOP: "FINISHED"},
-        ),
-        State("FINISHED", enter=(Action.OUTPUTS_OFF, Action.ABORT)),
+        PAUSED,
+        ENDED,
     ),
 )

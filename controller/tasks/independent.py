@@ -11,7 +11,7 @@ How often the two pokes fall within a window by themselves is what this task is 
 the same kernel that judges cooperation.
 """
 
-from controller.task import Do, State, Task, To
+from controller.task import ENDED, IDLE, PAUSED, PEOPLE, Do, State, Task, To
 from realtime.machine import Action, Guard, Input, Param
 from realtime.records import Outcome
 
@@ -20,23 +20,18 @@ TASK = Task(
     summary="both animals present, each poke pays by itself: cooperation is not needed",
     scope="each",
     states=(
-        State("IDLE", on={Input.START: "ITI", Input.STOP: "FINISHED"}),
+        IDLE,
         State(
             "ITI",
             enter=(Action.NEXT_TRIAL,),
             lasts=Param.ITI,
-            on={Input.TIMER: "READY", Input.PAUSE: "PAUSED", Input.STOP: "FINISHED"},
+            on={Input.TIMER: "READY", **PEOPLE},
         ),
         State(
             "READY",
             enter=(Action.OPEN_TRIAL, Action.LIGHT_AT_START),
             lasts=Param.TRIAL_LIMIT,
-            on={
-                Input.POKE_OWN: To("REWARD", Guard.IN_TRIAL),
-                Input.TIMER: "OMISSION",
-                Input.PAUSE: "PAUSED",
-                Input.STOP: "FINISHED",
-            },
+            on={Input.POKE_OWN: To("REWARD", Guard.IN_TRIAL), Input.TIMER: "OMISSION", **PEOPLE},
         ),
         State(
             "REWARD",
@@ -48,19 +43,15 @@ TASK = Task(
                 Do(Action.OUTCOME, Outcome.SUCCESS),
             ),
             lasts=Param.DRINK,
-            on={Input.TIMER: "ITI", Input.PAUSE: "PAUSED", Input.STOP: "FINISHED"},
+            on={Input.TIMER: "ITI", **PEOPLE},
         ),
         State(
             "OMISSION",
             enter=(Action.LIGHT_OFF_AT_OUTCOME, Do(Action.OUTCOME, Outcome.OMISSION)),
             lasts=Param.TIMEOUT,
-            on={Input.TIMER: "ITI", Input.PAUSE: "PAUSED", Input.STOP: "FINISHED"},
+            on={Input.TIMER: "ITI", **PEOPLE},
         ),
-        State(
-            "PAUSED",
-            enter=(Action.OUTPUTS_OFF, Action.ABORT),
-            on={Input.RESUME: "ITI", Input.STOP: "FINISHED"},
-        ),
-        State("FINISHED", enter=(Action.OUTPUTS_OFF, Action.ABORT)),
+        PAUSED,
+        ENDED,
     ),
 )

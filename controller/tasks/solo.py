@@ -9,7 +9,7 @@ its own; a partner's pokes do not exist for it. No light: there is nothing yet t
 A rig file says with ``task.animals`` whether one animal is trained, or both at once behind an opaque divider.
 """
 
-from controller.task import Do, State, Task, To
+from controller.task import ENDED, IDLE, PAUSED, PEOPLE, Do, State, Task, To
 from realtime.machine import Action, Guard, Input, Param
 from realtime.records import Outcome
 
@@ -19,41 +19,32 @@ TASK = Task(
     scope="each",
     lit=False,
     states=(
-        State("IDLE", on={Input.START: "ITI", Input.STOP: "FINISHED"}),
+        IDLE,
         State(
             "ITI",
             enter=(Action.NEXT_TRIAL,),
             lasts=Param.ITI,
-            on={Input.TIMER: "READY", Input.PAUSE: "PAUSED", Input.STOP: "FINISHED"},
+            on={Input.TIMER: "READY", **PEOPLE},
         ),
         State(
             "READY",
             enter=(Action.OPEN_TRIAL,),
             lasts=Param.TRIAL_LIMIT,
-            on={
-                Input.POKE_OWN: To("REWARD", Guard.IN_TRIAL),
-                Input.TIMER: "OMISSION",
-                Input.PAUSE: "PAUSED",
-                Input.STOP: "FINISHED",
-            },
+            on={Input.POKE_OWN: To("REWARD", Guard.IN_TRIAL), Input.TIMER: "OMISSION", **PEOPLE},
         ),
         State(
             "REWARD",
             enter=(Action.REWARD_OWN, Do(Action.OUTCOME, Outcome.SUCCESS)),
             lasts=Param.DRINK,
-            on={Input.TIMER: "ITI", Input.PAUSE: "PAUSED", Input.STOP: "FINISHED"},
+            on={Input.TIMER: "ITI", **PEOPLE},
         ),
         State(
             "OMISSION",
             enter=(Do(Action.OUTCOME, Outcome.OMISSION),),
             lasts=Param.TIMEOUT,
-            on={Input.TIMER: "ITI", Input.PAUSE: "PAUSED", Input.STOP: "FINISHED"},
+            on={Input.TIMER: "ITI", **PEOPLE},
         ),
-        State(
-            "PAUSED",
-            enter=(Action.OUTPUTS_OFF, Action.ABORT),
-            on={Input.RESUME: "ITI", Input.STOP: "FINISHED"},
-        ),
-        State("FINISHED", enter=(Action.OUTPUTS_OFF, Action.ABORT)),
+        PAUSED,
+        ENDED,
     ),
 )

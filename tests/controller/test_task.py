@@ -461,7 +461,7 @@ def test_a_state_that_nothing_leads_to_is_refused():
 
 def test_a_state_that_cannot_be_left_towards_the_end_is_refused():
     task = task_of(State("IDLE", on={Input.START: "PIT", Input.STOP: FINISHED}), State("PIT"), END)
-    with pytest.raises(TaskError, match="no path leads from PIT to FINISHED"):
+    with pytest.raises(TaskError, match="no path leads from IDLE, PIT to FINISHED"):
         compile_task(task)
 
 
@@ -472,7 +472,25 @@ def test_two_states_that_only_lead_to_each_other_are_refused():
         State("PONG", on={Input.POKE_B: "PING"}),
         END,
     )
-    with pytest.raises(TaskError, match="no path leads from PING, PONG to FINISHED"):
+    with pytest.raises(TaskError, match="no path leads from IDLE, PING, PONG to FINISHED"):
+        compile_task(task)
+
+
+def test_a_state_that_only_a_persons_stop_leaves_is_refused():
+    task = task_of(State("IDLE", on={Input.START: "PIT"}), State("PIT", on={Input.STOP: FINISHED}), END)
+    with pytest.raises(TaskError, match="no path leads from IDLE, PIT to FINISHED"):
+        compile_task(task)
+
+
+def test_a_state_that_lasts_a_time_and_then_leads_nowhere_is_refused():
+    task = task_of(State("IDLE", lasts=Param.ITI, on={Input.START: FINISHED}), END)
+    with pytest.raises(TaskError, match="IDLE lasts ITI, but leads nowhere when that is over"):
+        compile_task(task)
+
+
+def test_a_state_whose_actions_lead_to_more_records_than_fit_is_refused():
+    task = task_of(State("IDLE", enter=(Action.OUTPUTS_OFF,) * 4, on={Input.START: FINISHED}), END)
+    with pytest.raises(TaskError, match="entering IDLE can lead to 17 records for each of 2 machines; at most 32 fit"):
         compile_task(task)
 
 

@@ -134,7 +134,7 @@ def test_the_regenerated_log_is_returned_with_the_first_difference(told):
         (Kind.CLOCK, 0.0, -1, "event 5 (CLOCK, READY, t = 9 ns)"),
         (Kind.TRIAL, Outcome.MISS, -1, "event 5 (TRIAL, MISS, t = 9 ns)"),
         (Kind.STATE, 0.0, -1, "event 5 (STATE, READY, t = 9 ns)"),
-        (Kind.OPERATOR, Operator.PAUSE, -1, "event 5 (OPERATOR, READY, t = 9 ns)"),
+        (Kind.OPERATOR, Operator.PAUSE, -1, "event 5 (OPERATOR, PAUSE, t = 9 ns)"),
     ],
 )
 def test_an_event_is_described_by_number_kind_animal_state_and_time(kind, value, animal, said):

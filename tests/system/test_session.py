@@ -151,7 +151,7 @@ def test_a_session_behind_the_python_loop_decides_itself_again(quick_rig, run_se
     session = run_session(quick_rig, "--trials", 3, "--seed", 6)
     status, _, err = session.end()
     assert status == 0, err
-    assert "backend python" in err
+    assert "backend: python" in err
     assert command("verify", session.folder).returncode == 0
 
 
