@@ -182,7 +182,7 @@ def commands_page() -> str:
     parts = [COMMANDS_HEAD]
     for name in duetto.list_commands(context):
         command = duetto.get_command(context, name)
-        vars(command).pop("_help_option", None)  # click keeps it from whoever asked first, with or without -h
+        vars(command)["_help_option"] = None  # click keeps it from whoever asked first, with or without -h
         own = click.Context(command, context, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
         parts.append(f"\n## duetto {name}\n\n```text\n{command.get_help(own)}\n```\n")
     return "".join(parts)
