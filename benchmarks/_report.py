@@ -145,7 +145,13 @@ def processes(results: Results) -> Table:
     ]
     for policy, resident_kb in results.round_trips.resident_kb.items():
         rows.append((f"resident memory of the loop's process, {policy}", number(resident_kb * MB_PER_KB), "MB"))
-    rows.append(("the same after a start that had to compile", number(cold.resident_kb * MB_PER_KB), "MB"))
+    rows.append(
+        (
+            "the same if it had compiled the loop itself (a session lets another process do that)",
+            number(cold.resident_kb * MB_PER_KB),
+            "MB",
+        )
+    )
     journal_mb = results.journal_events * RECORD_BYTES / 1e6
     rows.append(("the most that a journal of the default length adds as it fills", number(journal_mb), "MB"))
     return Table("Processes", ("what", "measured", "unit"), tuple(rows))
