@@ -65,11 +65,10 @@ class LiveLine:
         tally = progress.tally
         of = f"/{self._trials}" if self._trials else ""
         minutes, seconds = divmod(int(progress.elapsed_s), 60)
-        window_s = int(tally.plan.arrays["stages_ns"][int(tally.plan.arrays["windows"]["stage"][0])]) / NS_PER_S
         text = Text()
         text.append(f"{minutes}:{seconds:02d} of {self._minutes:g} min", style="bold")
         text.append(f"  trial {tally.trials}{of}  successes {tally.successes}  ")
-        text.append(f"window {window_s:g} s  {tally.state_names():<9}  ", style="dim")
+        text.append(f"window {tally.window_ns / NS_PER_S:g} s  {tally.state_names():<9}  ", style="dim")
         text.append(f"A {tally.pokes[0]} pokes, {tally.rewards[0]} rewards  ", style="#0072B2")
         text.append(f"B {tally.pokes[1]} pokes, {tally.rewards[1]} rewards", style="#D55E00")
         if tally.armed:

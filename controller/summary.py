@@ -9,7 +9,7 @@ from rich.table import Table
 
 from analysis.chance import ChanceError, ChanceLevel, chance_level
 from controller.plan import Plan
-from controller.tally import Tally, poke_times, windows_used
+from controller.tally import Tally, poke_times
 from realtime.records import ANIMALS, NS_PER_S, Events, Outcome
 from realtime.window import Schedule
 
@@ -44,7 +44,7 @@ def summarise(
     """Return the summary of a session whose events are all there."""
     tally = Tally(plan)
     tally.add(events)
-    windows_ns = windows_used(events, plan)
+    windows_ns = tally.windows_ns or [tally.window_ns]
     chance = chance_of(events, tally, windows_ns[-1], seed)
     seconds = max(0, tally.last_ns - tally.started_ns) / NS_PER_S if tally.started_ns else 0.0
     return Summary(folder, tally, chance, windows_ns, certificate, seconds, reason)

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.plan import Plan
-from realtime.machine import Param
+from realtime.jit import python_body
 from realtime.records import ANIMALS, NS_PER_S, Events, Fault, Flag, Kind, Operator, Outcome, Role
+from realtime.window import judged
 
 OUTCOMES: Final = tuple(Outcome)
+_judged = python_body(judged)
 
 
 @dataclass(slots=True)
@@ -36,7 +38,13 @@ class Tally:
     started_ns: int = 0
     last_ns: int = 0
     armed: bool = False
+    windows_ns: list[int] = field(default_factory=list)
+    """Windows by which the first machine's trials were judged, in the order of use."""
     _on_ns: dict[int, int] = field(default_factory=dict)
+    _windows: NDArray[np.void] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._windows = self.plan.arrays["windows"].copy()
 
     def add(self, events: Events) -> None:
         """Count ``events``, which follow those counted before."""
@@ -75,6 +83,9 @@ class Tally:
         """Count an ended trial, and whether it had light."""
         self.outcomes[outcome] += 1
         self.trial = max(self.trial, trial)
+        if who == 0 and (not self.windows_ns or self.windows_ns[-1] != self.window_ns):
+            self.windows_ns.append(self.window_ns)
+        _judged(self.plan.arrays["schedule"], self._windows[who : who + 1], int(outcome))
         row = self.plan.arrays["trials"][who, trial - 1]
         if row["light_from"] and not row["sham"] and outcome in (Outcome.SUCCESS, Outcome.MISS):
             self.lit_trials[0] += outcome == Outcome.SUCCESS
@@ -104,6 +115,11 @@ class Tally:
         return self.outcomes[Outcome.SUCCESS] + self.outcomes[Outcome.MISS]
 
     @property
+    def window_ns(self) -> int:
+        """The window that the first machine's next trial is judged by: it follows from the plan and the outcomes."""
+        return int(self.plan.arrays["stages_ns"][int(self._windows["stage"][0])])
+
+    @property
     def finished(self) -> bool:
         """Whether every machine has nothing more to do."""
         return len(self.states) == len(self.plan.animals) and all(s == self.plan.finished for s in self.states.values())
@@ -122,26 +138,3 @@ def poke_times(events: Events, animal: int) -> NDArray[np.int64]:
     chosen = (events["kind"] == Kind.POKE_IN) & (events["animal"] == animal) & (events["flags"] & Flag.DUPLICATE == 0)
     times: NDArray[np.int64] = np.sort(events["t_ns"][chosen])
     return times
-
-
-def windows_used(events: Events, plan: Plan) -> list[int]:
-    """Return each stage's window that at least one trial was judged by [ns], in the order of use.
-
-    The window of a trial follows from the plan and the outcomes before it; it is decided again here.
-    """
-    from realtime.window import judged  # noqa: PLC0415 (compiled on first use; only the summary needs it)
-
-    machine = plan.machine()
-    stages = machine.stages_ns
-    used: list[int] = []
-    for outcome in events["value"][(events["kind"] == Kind.TRIAL) & (events["line"] == 0)]:
-        window_ns = int(stages[int(machine.windows["stage"][0])])
-        if not used or used[-1] != window_ns:
-            used.append(window_ns)
-        judged(machine.schedule, machine.windows[:1], int(outcome))
-    return used or [int(stages[int(machine.windows["stage"][0])])]
-
-
-def reward_ns(plan: Plan) -> int:
-    """Return how long an earned reward opens a valve [ns]."""
-    return int(plan.arrays["params"][0, Param.VALVE])
