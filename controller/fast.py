@@ -17,8 +17,8 @@ from controller import rigfile
 from controller.certificate import certificate
 from controller.driver_host import settings_of
 from controller.plan import Plan
-from controller.recorder import Recorder
-from controller.session import ENDING_JSON, Order, prepare, read_metadata_of, write_json
+from controller.recorder import ENDING_NAME, Recorder
+from controller.session import Order, prepare, read_metadata_of, write_json
 from controller.summary import Summary, summarise
 from controller.virtual_rig import VirtualBox
 from hardware.device import DeviceSettings, DeviceState, Driver, find_drivers
@@ -249,7 +249,7 @@ def run(order: Order) -> Summary:
     found["simulated"] = True
     ending = {"reason": reason, "as_asked": "true", "events": str(events.size)}
     metadata = {"ending": ending, "certificate": {"json": json.dumps(found)}}
-    write_json(folder / ENDING_JSON, {"metadata": metadata})
+    write_json(folder / ENDING_NAME, {"metadata": metadata})
     journal.header["closed"] = 1
     journal.close()
     os.truncate(folder / journals.JOURNAL_NAME, journals.HEADER_BYTES + events.nbytes)

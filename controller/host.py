@@ -9,13 +9,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from controller.bus import Addresses, Bus, send_now
+from controller.bus import Addresses, Bus, Socket, send_now
 from controller.messages import Beat, Stage, encode
 from realtime.clock import now_ns
 from realtime.errors import DuettoError
@@ -96,7 +96,7 @@ class Host:
     policy: str = "normal"
     """The scheduling policy in force, in words."""
     _next_beat_ns: int = 0
-    _beats: object = field(default=None)
+    _beats: "Socket[bytes] | None" = None
 
     @property
     def session(self) -> Path:
@@ -120,7 +120,7 @@ class Host:
             self._beats = self.bus.push_to(self.addresses.beats)
         now = now_ns()
         message = Beat(self.settings.process, now, stage, sentence, counters or {}, texts or {})
-        send_now(self._beats, encode(message))  # type: ignore[arg-type]
+        send_now(self._beats, encode(message))
         self._next_beat_ns = now + BEAT_NS
 
     def beat_due(self) -> bool:

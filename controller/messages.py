@@ -4,14 +4,12 @@ Events have their own 64-byte records (:mod:`realtime.records`); everything else
 controller that the window imports.
 """
 
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
 Verb = Literal["status", "start", "pause", "resume", "stop", "reward", "arm", "disarm", "note"]
 Stage = Literal["starting", "compiling", "ready", "failed", "ended"]
-
-DECISIONS_ARE: Final = "the session's decision stream: concatenated 64-byte event records"
 
 
 class Beat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,8 +3,7 @@
 import sys
 
 from controller.host import Host, run_process
-from controller.recorder import main
-from controller.session import SESSION_JSON
+from controller.recorder import METADATA_NAME, main
 
 
 def body(host: Host) -> int:
@@ -13,7 +12,7 @@ def body(host: Host) -> int:
     def beat(status: dict[str, int]) -> None:
         host.beat("ready", counters=status)
 
-    main(host.session / SESSION_JSON, beat, host.settings.parent)
+    main(host.session / METADATA_NAME, beat, host.settings.parent)
     return 0
 
 

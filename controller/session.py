@@ -25,16 +25,12 @@ from typing import Final
 
 from controller import plan as plans
 from controller import rigfile
+from controller.recorder import METADATA_NAME
 from realtime.clock import now_ns
 from realtime.errors import DuettoError
 
-SESSION_JSON: Final = "session.json"
-ENDING_JSON: Final = "ending.json"
 RIG_TOML: Final = "rig.toml"
-LOG_NAME: Final = "session.mcap"
-NOTES_NAME: Final = "notes.jsonl"
 LIVE_NAME: Final = "live.json"
-LOG_VERSION: Final = 1
 LIBRARIES: Final = ("duetto", "numpy", "numba", "llvmlite", "pyzmq", "mcap", "msgspec", "pyserial")
 
 Metadata = dict[str, dict[str, str]]
@@ -112,7 +108,6 @@ def metadata_of(order: Order, plan: plans.Plan, session_id: str, epoch_ns: int, 
     return {
         "session": {
             "id": session_id,
-            "log_version": str(LOG_VERSION),
             "task": plan.task,
             "day": str(order.day),
             "minutes": repr(order.minutes),
@@ -155,7 +150,7 @@ def prepare(order: Order, *, start_ns: int | None = None) -> tuple[Path, plans.P
     epoch_ns = time.time_ns()
     folder = make_folder(order, epoch_ns / 1e9)
     start = now_ns() if start_ns is None else start_ns
-    write_json(folder / SESSION_JSON, {"metadata": metadata_of(order, plan, folder.name, epoch_ns, start)})
+    write_json(folder / METADATA_NAME, {"metadata": metadata_of(order, plan, folder.name, epoch_ns, start)})
     (folder / RIG_TOML).write_text(order.rig_text, encoding="utf-8")
     return folder, plan
 
@@ -178,11 +173,11 @@ def read_metadata_of(folder: Path) -> Metadata:
     SessionError
         If the folder is no session.
     """
-    path = folder / SESSION_JSON
+    path = folder / METADATA_NAME
     try:
         metadata: Metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
     except FileNotFoundError:
-        raise SessionError(f"{folder} is no session: it has no {SESSION_JSON}") from None
+        raise SessionError(f"{folder} is no session: it has no {METADATA_NAME}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SessionError(f"{path} cannot be read ({error}); the log has a copy: 'duetto recover {folder}'") from error
     return metadata

@@ -31,7 +31,8 @@ from controller.children import Child, ProcessFailed, start
 from controller.host import Settings
 from controller.loop_host import GAUGES_NAME
 from controller.messages import Answer, Request, decode_beat, decode_request, encode
-from controller.session import ENDING_JSON, LIVE_NAME, NOTES_NAME, Order, prepare, write_json
+from controller.recorder import ENDING_NAME, NOTES_NAME
+from controller.session import LIVE_NAME, Order, prepare, write_json
 from controller.summary import Summary, summarise
 from controller.tally import Tally
 from realtime.clock import from_seconds, now_ns
@@ -338,7 +339,7 @@ class Supervisor:
         self._certificate = self._certify()
         ending = {"reason": self.reason, "as_asked": str(self.as_asked).lower(), "events": str(self._journaled.size)}
         metadata = {"ending": ending, "certificate": {"json": json.dumps(self._certificate)}}
-        write_json(self.folder / ENDING_JSON, {"metadata": metadata})
+        write_json(self.folder / ENDING_NAME, {"metadata": metadata})
         self._end(["recorder"])
         self._end(["virtual-rig"])
 

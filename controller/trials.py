@@ -15,7 +15,6 @@ from realtime.machine import TRIAL, LightFrom
 from realtime.records import NS_PER_S
 
 ANIMAL_BITS: Final = {"a": 1, "b": 2, "both": 3}
-FIRST_TRIAL_NUMBER: Final = 1
 
 
 def _gaps(generator: np.random.Generator, inhibition: Inhibition, count: int) -> NDArray[np.int64]:

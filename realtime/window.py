@@ -19,7 +19,6 @@ from realtime.errors import DuettoError
 from realtime.jit import kernel
 from realtime.records import Outcome
 
-MAX_STAGES: Final = 8
 HISTORY: Final = 64
 """Outcomes the kernel can remember: one bit each."""
 

@@ -28,7 +28,7 @@ from controller import fast, rigfile, session, task
 from controller.cli import duetto
 from controller.events_table import COLUMNS
 from controller.judge import decide, plan_of
-from controller.log import EventMessage, LogReader
+from controller.log import LOG_NAME, EventMessage, LogReader
 from controller.verify import verify
 from realtime import records
 from realtime.clock import from_seconds, to_seconds
@@ -244,7 +244,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_of_the_log_names_every_file_channel_metadata_record_field_and_column(simulated):
     said = (DOCS / "reference" / "log.md").read_text(encoding="utf-8")
     names = {path.name for path in simulated.iterdir()} | set(COLUMNS) | set(EventMessage.__struct_fields__)
-    with LogReader(simulated / session.LOG_NAME) as log:
+    with LogReader(simulated / LOG_NAME) as log:
         names |= set(log.metadata) | {message.topic for message in log.messages()}
     assert sorted(name for name in names if f"`{name}`" not in said) == []
 
