@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rich.table import Table
@@ -12,6 +12,17 @@ from controller.plan import Plan
 from controller.tally import Tally, poke_times
 from realtime.records import ANIMALS, NS_PER_S, Events, Outcome
 from realtime.window import Schedule
+
+REMARKABLE: Final = {
+    "n_clamped": "stamps from the future, set back",
+    "n_duplicate": "events seen twice, judged once",
+    "n_forced": "events handed over before their watermark",
+    "n_malformed": "messages that were no events",
+    "n_unknown": "events of an unknown device",
+    "n_unsent": "commands that a device's queue did not take",
+    "n_unpublished": "events that viewers did not get",
+}
+"""What the loop counts besides lost, late and refused; shown when it is not 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +127,18 @@ def table_of(summary: Summary) -> Table:
         f"{lost} events lost, {found['late']} late, {found['edges_missing']} edges missing, "
         f"{len(tally.faults)} faults{_faults(tally)}",
     )
+    if remarkable := _remarkable(found["counters"]):
+        table.add_row("also counted", remarkable)
     if refused := int(found["counters"].get("n_refused", 0)):
         table.add_row("light refused", f"{refused} laser commands were not sent: the lasers were not armed")
     table.add_row("loop", ", ".join(f"{key}: {text}" for key, text in found["loop"].items() if text))
     table.add_row("folder", str(summary.folder))
     return table
+
+
+def _remarkable(counters: dict[str, int]) -> str:
+    """Return what else should not have happened, by number; nothing where it did not."""
+    return ", ".join(f"{counters[name]} {words}" for name, words in REMARKABLE.items() if counters.get(name))
 
 
 def _by_light(tally: Tally) -> str:

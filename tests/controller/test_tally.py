@@ -1,6 +1,7 @@
 """What a session's events add up to, and the latency certificate: against plain counts and literal cases."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,16 @@ def test_the_summary_names_trials_chance_window_latency_and_folder(session):
     ):
         assert said in text
     assert "p99.9" in text
+
+
+def test_whatever_else_was_counted_is_shown_and_what_was_not_is_not(session):
+    _, summary = session
+    certificate = summary.certificate | {"counters": {"n_clamped": 3, "n_duplicate": 0, "n_unsent": 1}}
+    screen = Console(file=io.StringIO(), width=200)
+    screen.print(table_of(replace(summary, certificate=certificate)))
+    text = screen.file.getvalue()
+    assert "3 stamps from the future, set back, 1 commands that a device's queue did not take" in text
+    assert "seen twice" not in text
 
 
 def test_the_live_line_tells_time_trials_window_state_and_what_each_animal_did(session):
