@@ -137,7 +137,8 @@ class Session:
         state = self.plan.state_names.index(name)
 
         def entered():
-            states = self.journaled[self.journaled["kind"] == Kind.STATE]
+            journaled = self.journaled
+            states = journaled[journaled["kind"] == Kind.STATE]
             return states.size > 0 and states["state"][-1] == state
 
         self.until(entered, f"the state {name}")
