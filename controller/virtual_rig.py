@@ -128,6 +128,7 @@ def _pump(box: VirtualBox, links: dict[str, PtyLink], poller: Poller) -> None:
     for name, link in links.items():
         if out := box.boards[name].outgoing(now_ns()):
             link.write(out)
+    box.advance(now_ns())  # a board lives on while it is asked for its bytes: what its pins did then is seen too
 
 
 def _is_lit_or_open(box: VirtualBox) -> bool:
