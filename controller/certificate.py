@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.loop import Measure, bin_edges_ns
-from realtime.records import Events, Flag, Kind, Line
+from realtime.records import WITHHELD, Events, Flag, Kind, Line
 
 PERCENTILES: Final = (50.0, 99.0, 99.9)
 US: Final = 1000.0
@@ -67,7 +67,7 @@ def reward_paths(events: Events) -> tuple[NDArray[np.float64], int]:
     waiting: dict[int, tuple[float, float, float]] = {}
     pokes: dict[int, float] = {}
     missing = 0
-    withheld = Flag.FREE | Flag.SHAM | Flag.REFUSED | Flag.UNROUTED
+    withheld = WITHHELD | Flag.FREE
     for event in events:
         kind, line, t_ns = int(event["kind"]), int(event["line"]), int(event["t_ns"])
         if kind == Kind.POKE_IN:

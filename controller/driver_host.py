@@ -28,7 +28,7 @@ from realtime.records import (
     SOURCE_OPERATOR,
     Fault,
     Kind,
-    no_events,
+    host_event,
 )
 
 LOOP_SILENT_NS: Final = 500 * NS_PER_MS
@@ -95,9 +95,7 @@ class Pump:
 
     def report(self, fault: Fault) -> None:
         """Tell the loop of a fault that the driver itself could not see."""
-        event = no_events(1)
-        event["kind"], event["t_ns"], event["value"] = Kind.FAULT, now_ns(), fault
-        event["line"], event["source"] = self._source, SOURCE_OPERATOR
+        event = host_event(Kind.FAULT, now_ns(), SOURCE_OPERATOR, fault, line=self._source)
         send_now(self._events, event.tobytes())
 
     def counters(self) -> dict[str, int]:

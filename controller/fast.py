@@ -31,12 +31,11 @@ from realtime.records import (
     NS_PER_S,
     SOURCE_LOOP,
     SOURCE_OPERATOR,
+    WITHHELD,
     Events,
-    Flag,
     Kind,
-    Line,
     Operator,
-    no_events,
+    host_event,
 )
 from realtime.sequencer import Core, Status, drain, next_wake, take
 
@@ -122,7 +121,7 @@ class Simulation:
             self._turn()
             if self._over():
                 until_ns = min(until_ns, self.now_ns + LAST_WORDS_NS)
-        self._take(_event(Kind.HEALTH, self.now_ns, SOURCE_LOOP))
+        self._take(host_event(Kind.HEALTH, self.now_ns, SOURCE_LOOP))
 
     def _due_ns(self) -> int:
         wire_ns = self._wire[0][0] if self._wire else NEVER_NS
@@ -138,7 +137,7 @@ class Simulation:
             _check(drain(self.core, self.machine, now_ns))
             self._consequences(first)
         while self._people and self._people[0][0] <= now_ns:
-            self._take(_event(Kind.OPERATOR, now_ns, SOURCE_OPERATOR, float(heapq.heappop(self._people)[1])))
+            self._take(host_event(Kind.OPERATOR, now_ns, SOURCE_OPERATOR, float(heapq.heappop(self._people)[1])))
         self.box.advance(now_ns)
         while self._wire and self._wire[0][0] <= now_ns:
             _, _, name, to_board, data = heapq.heappop(self._wire)
@@ -173,7 +172,7 @@ class Simulation:
         last = int(self.core.memory["seq"][0])
         self.journal.header["count"] = last
         records = self.core.log[first:last]
-        withheld = records["flags"] & (Flag.SHAM | Flag.REFUSED | Flag.UNROUTED)
+        withheld = records["flags"] & WITHHELD
         orders = records[(records["kind"] == Kind.COMMAND) & (withheld == 0)]
         if not orders.size:
             return
@@ -201,13 +200,6 @@ def _check(status: int) -> None:
 def _with_slow_pings(rig: rigfile.Rig, name: str) -> DeviceSettings:
     """Return a device's settings with fewer keep-alives and a wire that takes its time."""
     return replace(settings_of(rig, name), keep_alive_ms=KEEP_ALIVE_MS, link_baud=None)
-
-
-def _event(kind: Kind, t_ns: int, source: int, value: float = 0.0) -> Events:
-    event = no_events(1)
-    event["kind"], event["t_ns"], event["source"], event["value"] = kind, t_ns, source, value
-    event["line"] = Line.ARM if value in (Operator.ARM, Operator.DISARM) else 0
-    return event
 
 
 def simulate(order: Order, folder: Path, plan: Plan) -> tuple[journals.Journal, dict[str, int], str]:

@@ -33,6 +33,7 @@ from realtime.records import (
     Kind,
     Operator,
     Outcome,
+    host_event,
     no_events,
 )
 from realtime.sequencer import drain, take
@@ -199,13 +200,7 @@ def decide(plan: plans.Plan, t_ns: NDArray[np.int64], animal: NDArray[np.int64],
     """
     log = no_events(t_ns.size + RECORDS_PER_TRIAL * plan.arrays["trials"].shape[1] + SPARE_RECORDS)
     core, machine = plan.core(log, log.view(np.uint64).reshape(-1, 8)), plan.machine()
-    event = no_events(1)
-    event["kind"], event["t_ns"], event["source"], event["value"] = (
-        Kind.OPERATOR,
-        start_ns,
-        SOURCE_OPERATOR,
-        Operator.START,
-    )
+    event = host_event(Kind.OPERATOR, start_ns, SOURCE_OPERATOR, Operator.START)
     take(core, machine, event, start_ns)
     drain(core, machine, start_ns)
     for i in range(t_ns.size):

@@ -30,7 +30,7 @@ from realtime.jit import CACHED, is_warm
 from realtime.loop import LINKS, N_BINS, STATUS, Ended, Measure, Wiring, run
 from realtime.machine import Machine
 from realtime.native import CannotLink, link
-from realtime.records import FIRST_DEVICE, MAX_SOURCES, NS_PER_MS, SOURCE_OPERATOR, Kind, Operator, no_events
+from realtime.records import FIRST_DEVICE, MAX_SOURCES, NS_PER_MS, SOURCE_OPERATOR, Kind, Operator, host_event
 from realtime.sequencer import Core
 
 TFD_NONBLOCK: Final = 0o4000
@@ -216,8 +216,7 @@ def _watch(host: Host, loop: Loop, texts: dict[str, str]) -> None:
 
 def _stop_alone(host: Host, loop: Loop) -> None:
     """End a session whose supervisor is gone: STOP to the machine, then time for the devices' last events."""
-    stop = no_events(1)
-    stop["kind"], stop["t_ns"], stop["value"], stop["source"] = Kind.OPERATOR, now_ns(), Operator.STOP, SOURCE_OPERATOR
+    stop = host_event(Kind.OPERATOR, now_ns(), SOURCE_OPERATOR, Operator.STOP)
     host.bus.push_to(host.addresses.events).send(stop.tobytes())
     loop.done.wait(ALONE_S)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from controller.bus import Poller, Socket, receive_now, send_now
 from realtime.clock import now_ns
-from realtime.loop import BATCH, Ended, Measure, Wiring, bin_of, is_input
+from realtime.loop import BATCH, Ended, Measure, Wiring, bin_of, is_input, order_for, report_unsent
 from realtime.machine import Machine
 from realtime.records import (
     EVENT,
@@ -20,14 +20,12 @@ from realtime.records import (
     RECORD_BYTES,
     SOURCE_LOOP,
     Events,
-    Fault,
-    Flag,
     Kind,
+    host_event,
     no_events,
 )
 from realtime.sequencer import Core, Status, drain, next_wake, take
 
-WITHHELD: Final = Flag.SHAM | Flag.REFUSED | Flag.UNROUTED
 LONGEST_SLEEP_S: Final = 0.05
 """The stop flag is looked at this often."""
 
@@ -49,12 +47,8 @@ def warm_up(core: Core, machine: Machine) -> None:
     bin_of(1)
     spare = core._replace(log=core.log[:0], words=core.words[:0])
     take(spare, machine, no_events(1), 0)
-
-
-def _order_for(core: Core, i: int) -> int:
-    """Return the device that record ``i`` is an order for, or -1: no COMMAND, or one that is only logged."""
-    record = core.log[i]
-    return int(record["source"]) if record["kind"] == Kind.COMMAND and not record["flags"] & WITHHELD else -1
+    report_unsent(spare, machine, no_events(1), 0, 0)
+    order_for(core, 0)
 
 
 def _deliver(sockets: Sockets, wiring: Wiring, core: Core, machine: Machine, first: int) -> None:
@@ -62,18 +56,14 @@ def _deliver(sockets: Sockets, wiring: Wiring, core: Core, machine: Machine, fir
     i = first
     wiring.journaled[0] = core.memory["seq"][0]
     while i < core.memory["seq"][0]:
-        source, n = _order_for(core, i), 1
+        source, n = order_for(core, i), 1
         if source >= 0:
-            while i + n < core.memory["seq"][0] and _order_for(core, i + n) == source:
+            while i + n < core.memory["seq"][0] and order_for(core, i + n) == source:
                 n += 1
             record = core.log[i]
             if source not in sockets.commands or not send_now(sockets.commands[source], core.log[i : i + n].tobytes()):
                 wiring.status["n_unsent"] += n
-                fault = no_events(1)
-                fault["kind"], fault["line"], fault["source"] = Kind.FAULT, source, SOURCE_LOOP
-                fault["t_ns"], fault["value"] = record["arrival_ns"], Fault.COMMAND_UNSENT
-                fault["source_seq"] = source
-                take(core, machine, fault, int(record["arrival_ns"]))
+                report_unsent(core, machine, no_events(1), source, int(record["arrival_ns"]))
                 wiring.journaled[0] = core.memory["seq"][0]
         i += n
     last = int(core.memory["seq"][0])
@@ -111,8 +101,7 @@ def _take_message(sockets: Sockets, wiring: Wiring, core: Core, machine: Machine
 
 def _beat(sockets: Sockets, now: int) -> None:
     """Tell every device that the loop lives. One that does not hear it makes itself safe, so nobody is told here."""
-    beat = no_events(1)
-    beat["kind"], beat["t_ns"] = Kind.HEALTH, now
+    beat = host_event(Kind.HEALTH, now, SOURCE_LOOP)
     for socket in sockets.commands.values():
         send_now(socket, beat.tobytes())
 

@@ -46,7 +46,7 @@ from realtime.records import (
     Fault,
     Kind,
     Operator,
-    no_events,
+    host_event,
 )
 
 TURN_S: Final = 0.05
@@ -254,9 +254,7 @@ class Supervisor:
             if child.alive and not child.silent() and not child.failure:
                 continue
             sentence = child.why_dead() if not child.alive else f"the process {child.name} has fallen silent"
-            fault = no_events(1)
-            fault["kind"], fault["t_ns"], fault["value"] = Kind.FAULT, now_ns(), Fault.PROCESS_DIED
-            fault["source"], fault["source_seq"] = SOURCE_OPERATOR, number
+            fault = host_event(Kind.FAULT, now_ns(), SOURCE_OPERATOR, Fault.PROCESS_DIED, number=number)
             send_now(self._events, fault.tobytes())
             if child.name == "recorder" and self._recorder_starts < RECORDER_STARTS:
                 child.process.kill()
@@ -269,9 +267,7 @@ class Supervisor:
 
     def _tell(self, code: Operator, animal: int = NO_ANIMAL, number: int = 0) -> bool:
         """Give the loop a person's wish, as an event."""
-        event = no_events(1)
-        event["kind"], event["t_ns"], event["value"] = Kind.OPERATOR, now_ns(), code
-        event["source"], event["animal"], event["source_seq"] = SOURCE_OPERATOR, animal, number
+        event = host_event(Kind.OPERATOR, now_ns(), SOURCE_OPERATOR, code, animal=animal, number=number)
         return send_now(self._events, event.tobytes())
 
     def _answer(self, data: bytes) -> Answer:

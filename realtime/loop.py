@@ -41,9 +41,9 @@ from realtime.records import (
     EVENT,
     NEVER_NS,
     RECORD_BYTES,
+    WITHHELD,
     Events,
     Fault,
-    Flag,
     Kind,
 )
 from realtime.sequencer import Core, Status, drain, next_wake, take
@@ -148,7 +148,7 @@ def _send(socket: int, record: Events, n: int) -> bool:
 
 
 @kernel
-def _report_unsent(core: Core, machine: Machine, fault: Events, source: int, now_ns: int) -> None:
+def report_unsent(core: Core, machine: Machine, fault: Events, source: int, now_ns: int) -> None:
     """Journal that a device's command queue was full: an event like any other, so that replay sees it."""
     fault[0]["kind"] = Kind.FAULT
     fault[0]["t_ns"] = now_ns
@@ -162,9 +162,9 @@ def _report_unsent(core: Core, machine: Machine, fault: Events, source: int, now
 
 
 @kernel
-def _order_for(core: Core, i: int) -> int:
+def order_for(core: Core, i: int) -> int:
     """Return the device that record ``i`` is an order for, or -1: no COMMAND, or one that is only logged."""
-    if core.log[i]["kind"] != Kind.COMMAND or core.log[i]["flags"] & (Flag.SHAM | Flag.REFUSED | Flag.UNROUTED) != 0:
+    if core.log[i]["kind"] != Kind.COMMAND or core.log[i]["flags"] & WITHHELD != 0:
         return -1
     return np.int64(core.log[i]["source"])
 
@@ -179,14 +179,14 @@ def _deliver(wiring: Wiring, core: Core, machine: Machine, fault: Events, first:
     release_fence()
     wiring.journaled[0] = np.uint64(core.memory[0]["seq"])
     while i < core.memory[0]["seq"]:
-        source = _order_for(core, i)
+        source = order_for(core, i)
         n = 1
         if source >= 0:
-            while i + n < core.memory[0]["seq"] and _order_for(core, i + n) == source:
+            while i + n < core.memory[0]["seq"] and order_for(core, i + n) == source:
                 n += 1
             if not _send(wiring.commands[source], core.log[i : i + n], n):
                 wiring.status[0]["n_unsent"] += n
-                _report_unsent(core, machine, fault, source, now_ns)
+                report_unsent(core, machine, fault, source, now_ns)
                 release_fence()
                 wiring.journaled[0] = np.uint64(core.memory[0]["seq"])
         i += n

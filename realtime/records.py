@@ -127,6 +127,10 @@ class Flag(IntEnum):
     """A command for a line that no device of this rig has: logged, never sent."""
 
 
+WITHHELD: Final = Flag.SHAM | Flag.REFUSED | Flag.UNROUTED
+"""A COMMAND with any of these is logged and never sent, whichever loop it is."""
+
+
 class Operator(IntEnum):
     """What a person can ask of a running session."""
 
@@ -249,6 +253,19 @@ def no_events(count: int) -> Events:
     events = np.zeros(count, EVENT)
     events["animal"] = NO_ANIMAL
     return events
+
+
+def host_event(
+    kind: Kind, t_ns: int, source: int, value: float = 0.0, *, line: int = 0, animal: int = NO_ANIMAL, number: int = 0
+) -> Events:
+    """Return one event that no device reports: of the loop, of a person, or of a host process, shape (1,).
+
+    ``number`` becomes ``source_seq``, which for these sources counts nothing.
+    """
+    event = no_events(1)
+    event["kind"], event["t_ns"], event["source"], event["value"] = kind, t_ns, source, value
+    event["line"], event["animal"], event["source_seq"] = line, animal, number
+    return event
 
 
 def line_of(role: Role, animal: int) -> Line:
