@@ -182,7 +182,7 @@ def plan_of(window_ns: int, iti_ns: int, n_trials: int, *, limit_ns: int = NEVER
         judged=(FIRST_DEVICE,),
         lasers=(),
         grace_ns=0,
-        free_ns=0,
+        free_ns=(0, 0),
     )
 
 

@@ -50,8 +50,8 @@ class EventMessage(msgspec.Struct, kw_only=True):
     digest: str
     """16 hex digits: JSON readers lose integers above 2**53."""
     not_finite: str | msgspec.UnsetType = msgspec.UNSET
-    reserved: int | msgspec.UnsetType = msgspec.UNSET
-    """Only where it is not 0, as it should be."""
+    uncertainty_ns: int | msgspec.UnsetType = msgspec.UNSET
+    """Of ``t_ns``; of a TRIAL, of the time between its pokes. Left out where it is 0, but never of a TRIAL."""
     outcome: str | msgspec.UnsetType = msgspec.UNSET
     operator: str | msgspec.UnsetType = msgspec.UNSET
     fault: str | msgspec.UnsetType = msgspec.UNSET
@@ -125,7 +125,7 @@ def _message(fields: tuple[Any, ...], state_names: Sequence[str]) -> EventMessag
         state,
         flags,
         source_seq,
-        reserved,
+        uncertainty_ns,
         digest,
     ) = fields
     message = EventMessage(
@@ -146,8 +146,8 @@ def _message(fields: tuple[Any, ...], state_names: Sequence[str]) -> EventMessag
         message.value = value
     else:
         message.not_finite = _not_finite_name(value)
-    if reserved:
-        message.reserved = reserved
+    if uncertainty_ns or kind == Kind.TRIAL:
+        message.uncertainty_ns = uncertainty_ns
     if kind in _NAMED_VALUES and 0 <= value < 2**16 and value.is_integer():
         key, codes = _NAMED_VALUES[kind]
         setattr(message, key, name_of(codes, int(value)))
@@ -189,7 +189,7 @@ def _pack(message: EventMessage) -> bytes:
         message.state,
         sum(map(_flag_bit, message.flags)),
         message.source_seq,
-        message.reserved or 0,
+        message.uncertainty_ns or 0,
         int(message.digest, 16),
     )
 

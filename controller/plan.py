@@ -8,7 +8,7 @@ import base64
 import json
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from controller.trials import draw
 from realtime.clock import from_seconds
 from realtime.errors import DuettoError
 from realtime.machine import ACTION, ARC, MEMORY, STATE, TRIAL, Machine, Param
-from realtime.records import NEVER_NS, NO_ANIMAL, NS_PER_MS, Events, Role, line_of
+from realtime.records import ANIMALS, NEVER_NS, NO_ANIMAL, NS_PER_MS, Events, Line, Role, line_of
 from realtime.sequencer import Core, new_core
 from realtime.window import SCHEDULE, WINDOW, Schedule, stage_of_day
 
@@ -59,7 +59,7 @@ class Plan:
     judged: tuple[int, ...]
     lasers: tuple[int, ...]
     grace_ns: int
-    free_ns: int
+    free_ns: tuple[int, int]
 
     def machine(self) -> Machine:
         """Return the machine at the start of the session."""
@@ -127,7 +127,7 @@ def from_text(text: str) -> Plan:
             judged=tuple(fields["judged"]),
             lasers=tuple(fields["lasers"]),
             grace_ns=int(fields["grace_ns"]),
-            free_ns=int(fields["free_ns"]),
+            free_ns=(int(fields["free_ns"][0]), int(fields["free_ns"][1])),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise PlanError(
@@ -147,14 +147,40 @@ def trials_needed(minutes: float, iti_min_s: float) -> int:
     return math.ceil(minutes * 60.0 / max(iti_min_s, SHORTEST_TRIAL_S)) + 1
 
 
-def _params(rig: rigfile.Rig, machines: int) -> NDArray[np.int64]:
+class Volumes(Protocol):
+    """What turns volumes into openings: a rig's calibration."""
+
+    def valve_ms(self, line: Line, ul: float) -> float:
+        """Return how long the valve on ``line`` must open for ``ul`` [ms]."""
+
+
+def openings_ns(opening_ms: float, volume_ul: float | None, volumes: Volumes | None, *, key: str) -> tuple[int, int]:
+    """Return how long the valves of A and B open for one reward [ns].
+
+    Raises
+    ------
+    PlanError
+        If a volume is asked for and there is no calibration; what the calibration itself refuses, it says itself.
+    """
+    if volume_ul is None:
+        both_ns = round(opening_ms * NS_PER_MS)
+        return both_ns, both_ns
+    if volumes is None:
+        raise PlanError(f"[reward] {key}: volumes need a calibration of both valves; run 'duetto calibrate'")
+    a_ns, b_ns = (
+        round(volumes.valve_ms(line_of(Role.VALVE, animal), volume_ul) * NS_PER_MS) for animal in range(len(ANIMALS))
+    )
+    return a_ns, b_ns
+
+
+def _params(rig: rigfile.Rig, machines: int, openings_ns: tuple[int, int]) -> NDArray[np.int64]:
     """Return the machines' numbers before the first trial [ns], shape (machines, len(Param))."""
     params = np.zeros((machines, len(Param)), np.int64)
     task = rig.task
     params[:, Param.TRIAL_LIMIT] = from_seconds(task.trial_limit_s) if task.trial_limit_s else NEVER_NS
     params[:, Param.DRINK] = from_seconds(task.drink_s)
     params[:, Param.TIMEOUT] = from_seconds(task.timeout_s)
-    params[:, Param.VALVE] = round(rig.reward.valve_ms * NS_PER_MS)
+    params[:, (Param.VALVE_A, Param.VALVE_B)] = openings_ns
     params[:, Param.LIGHT] = from_seconds(rig.inhibition.max_s)
     return params
 
@@ -180,7 +206,9 @@ def _check_light(rig: rigfile.Rig, scope: str) -> None:
         )
 
 
-def make(rig: rigfile.Rig, *, seed: int, day: int, minutes: float, trials: int | None) -> Plan:
+def make(
+    rig: rigfile.Rig, *, seed: int, day: int, minutes: float, trials: int | None, volumes: Volumes | None = None
+) -> Plan:
     """Plan a session.
 
     Parameters
@@ -195,6 +223,8 @@ def make(rig: rigfile.Rig, *, seed: int, day: int, minutes: float, trials: int |
         Longest duration [min].
     trials
         How many trials, or None for as many as fit.
+    volumes
+        The rig's calibration; needed where the rig says its rewards in µl.
 
     Raises
     ------
@@ -211,6 +241,7 @@ def make(rig: rigfile.Rig, *, seed: int, day: int, minutes: float, trials: int |
     memory["deadline_ns"] = NEVER_NS
     stages_ns, schedule, windows = _window(rig.window, day, len(animals))
     routes = rigfile.routes(rig)
+    earned_ns = openings_ns(rig.reward.valve_ms, rig.reward.volume_ul, volumes, key="volume_ul")
     iti_s = (rig.task.iti_min_s, rig.task.iti_max_s)
     return Plan(
         task=task.name,
@@ -225,11 +256,11 @@ def make(rig: rigfile.Rig, *, seed: int, day: int, minutes: float, trials: int |
             "windows": windows,
             "memory": memory,
             "stages_ns": stages_ns,
-            "params": _params(rig, len(animals)),
+            "params": _params(rig, len(animals), earned_ns),
             "routes": routes,
         },
         judged=tuple(sorted({int(routes[line_of(Role.POKE, animal)]) for animal in range(2)})),
         lasers=tuple(rigfile.laser_devices(rig)),
         grace_ns=round(rig.loop.grace_ms * NS_PER_MS),
-        free_ns=round(rig.reward.free_valve_ms * NS_PER_MS),
+        free_ns=openings_ns(rig.reward.free_valve_ms, rig.reward.free_volume_ul, volumes, key="free_volume_ul"),
     )

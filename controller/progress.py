@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.text import Text
 
 from controller.session import Order
@@ -47,6 +48,8 @@ class LiveLine:
 
     def show(self, progress: Progress) -> None:
         """Redraw the line, if it is time."""
+        for sentence in progress.said:
+            self.console.print(f"[bold yellow]{escape(sentence)}[/]", soft_wrap=True)
         now_s = time.monotonic()
         every_s = REDRAW_S if self._live is not None else PLAIN_S
         if now_s - self._shown_s < every_s and progress.phase == self._phase:
@@ -71,6 +74,9 @@ class LiveLine:
         text.append(f"window {tally.window_ns / NS_PER_S:g} s  {tally.state_names():<9}  ", style="dim")
         text.append(f"A {tally.pokes[0]} pokes, {tally.rewards[0]} rewards  ", style="#0072B2")
         text.append(f"B {tally.pokes[1]} pokes, {tally.rewards[1]} rewards", style="#D55E00")
+        if progress.clocks_ns:
+            worst_us = max(progress.clocks_ns.values()) / 1000
+            text.append(f"  clock ±{worst_us:.0f} µs", style="dim")
         if tally.armed:
             text.append("  LASER ARMED", style="bold red")
         if tally.lost or tally.late or tally.faults:

@@ -174,6 +174,10 @@ def _range(shape: inspect.Type) -> str:
             text = words
         case inspect.Metadata(type=inner):
             text = _range(inner)
+        case inspect.UnionType(types=types):
+            text = _range(next(one for one in types if not isinstance(one, inspect.NoneType)))
+        case inspect.FloatType(gt=float(low), le=high):
+            text = f"a number above {shown(low)}, up to {shown(high)}"
         case inspect.FloatType(ge=low, le=high):
             text = f"a number from {shown(low)} to {shown(high)}"
         case inspect.IntType(ge=low, le=high):

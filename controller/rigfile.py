@@ -18,6 +18,7 @@ from controller import rigcheck
 from controller.rigschema import (
     MAX_DEVICES,
     Animals,
+    Copy,
     Device,
     DeviceName,
     Folder,
@@ -25,6 +26,7 @@ from controller.rigschema import (
     Inhibition,
     Input,
     Laser,
+    Limits,
     Lines,
     Loop,
     Mice,
@@ -48,6 +50,7 @@ from realtime.errors import DuettoError
 __all__ = [
     "MAX_DEVICES",
     "Animals",
+    "Copy",
     "Device",
     "DeviceName",
     "Folder",
@@ -55,6 +58,7 @@ __all__ = [
     "Inhibition",
     "Input",
     "Laser",
+    "Limits",
     "Lines",
     "LoadedRig",
     "Loop",
@@ -74,11 +78,13 @@ __all__ = [
     "Task",
     "Valve",
     "Window",
+    "copies_on",
     "device_numbers",
     "driver_names",
     "laser_devices",
     "load",
     "max_on_ms_of",
+    "outputs_on",
     "parse",
     "pins_of",
     "read",
@@ -213,6 +219,18 @@ def max_on_ms_of(rig: Rig, device: str) -> dict[records.Line, int]:
     return {line: wiring.max_on_ms for line, wiring in lines.items() if not isinstance(wiring, Input)}
 
 
+def copies_on(rig: Rig, device: str) -> dict[records.Line, int]:
+    """Return the input pins of ``device`` that carry a copy of an output; raises NoSuchDeviceError as pins_of does."""
+    _lines_on(rig, device)
+    outputs = {line: wiring for line, wiring in rig.lines.wired().items() if not isinstance(wiring, Input)}
+    return {line: w.copy.pin for line, w in outputs.items() if w.copy is not None and w.copy.device == device}
+
+
+def outputs_on(rig: Rig, device: str) -> dict[records.Line, Valve | Laser]:
+    """Return the outputs of ``device``; raises NoSuchDeviceError as pins_of does."""
+    return {line: wiring for line, wiring in _lines_on(rig, device).items() if not isinstance(wiring, Input)}
+
+
 def _lines_on(rig: Rig, device: str) -> dict[records.Line, Input | Valve | Laser]:
     if device not in rig.devices:
         raise NoSuchDeviceError(f"rig {rig.rig.name} has no device {device}; it has {', '.join(rig.devices)}.")
@@ -236,7 +254,8 @@ def routes(rig: Rig) -> NDArray[np.uint16]:
 
 
 def laser_devices(rig: Rig) -> list[int]:
-    """Return the source numbers of the devices that have lasers, ascending: those that must hear ARM."""
+    """Return the source numbers of the devices that have lasers or feed them, ascending: those that must hear ARM."""
     numbers = device_numbers(rig)
-    wired = rig.lines.wired().values()
-    return sorted({numbers[wiring.device] for wiring in wired if isinstance(wiring, Laser)})
+    wired = {wiring.device for wiring in rig.lines.wired().values() if isinstance(wiring, Laser)}
+    heads = {name for name, device in rig.devices.items() if device.feeds is not None}
+    return sorted(numbers[name] for name in wired | heads)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
+from controller.rigdevices import device_mistakes
 from controller.rigfindings import Findings, Mistake, bare, shown
 
 ROUNDING: Final = 1e-9
@@ -29,10 +30,12 @@ def broken_rules(found: Findings, drivers: Sequence[str], tasks: Sequence[str]) 
     yield from _kind_rules(found)
     yield from _device_rules(found, drivers)
     yield from _wiring_rules(found)
+    yield from device_mistakes(found, drivers)
     yield from _needed_laser_rules(found)
     yield from _task_rules(found, tasks)
     yield from _window_rules(found)
     yield from _valve_rules(found)
+    yield from _volume_rules(found)
     yield from _inhibition_rules(found)
     yield from _subject_rules(found)
 
@@ -134,6 +137,14 @@ def _window_rules(found: Findings) -> Iterator[Mistake]:
         if retreat >= advance:
             says = f"{shown(retreat)} must be below advance_above, {shown(advance)}"
             yield Mistake(("window", "retreat_below"), says)
+
+
+def _volume_rules(found: Findings) -> Iterator[Mistake]:
+    """Judge rewards that are said twice: in ms and in µl."""
+    for opening, volume in (("valve_ms", "volume_ul"), ("free_valve_ms", "free_volume_ul")):
+        written = found.keys.get(("reward",), ())
+        if opening in written and volume in written:
+            yield Mistake(("reward", volume), f"{opening} says the same reward; remove one of the two")
 
 
 def _valve_rules(found: Findings) -> Iterator[Mistake]:

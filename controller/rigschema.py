@@ -62,6 +62,44 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             description="How often the host shows the device that it lives; under half its timeout",
         ),
     ] = 100
+    reconnect_s: Annotated[
+        float,
+        Meta(ge=0, le=600, description="How long a lost device may be away before the session ends; 0 ends it at once"),
+    ] = 30.0
+    feeds: Annotated[
+        Literal["laser_a", "laser_b"] | None, Meta(description="Laser head: the line whose TTL modulates it")
+    ] = None
+    power_mw: Annotated[
+        Annotated[float, Meta(ge=0, le=1000)] | None, Meta(description="Laser head: power at the head while lit")
+    ] = None
+    tip_mw: Annotated[
+        Annotated[float, Meta(ge=0, le=1000)] | None,
+        Meta(description="Laser head: power at the fibre's tip instead, through the calibration"),
+    ] = None
+    train_hz: Annotated[
+        Annotated[float, Meta(ge=0.1, le=1000)] | None, Meta(description="Pulse generator: pulses per second of light")
+    ] = None
+    train_pulse_ms: Annotated[
+        Annotated[float, Meta(ge=0.05, le=10000)] | None, Meta(description="Pulse generator: length of each pulse")
+    ] = None
+    train_volts: Annotated[
+        Annotated[float, Meta(ge=0.5, le=10)] | None, Meta(description="Pulse generator: voltage of each pulse")
+    ] = None
+
+
+class Copy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``copy`` of a valve or laser: the input that its TTL is also wired to, where its device reports no edges."""
+
+    device: OnDevice
+    pin: Pin
+
+
+MinGap = Annotated[
+    int, Meta(ge=0, le=60000, description="Least time between two pulses; the device itself refuses earlier ones")
+]
+CopyOf = Annotated[
+    Copy | None, Meta(description="Input to which the output is also wired; needed where the driver confirms no edges")
+]
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -79,6 +117,11 @@ class Valve(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     max_on_ms: Annotated[
         int, Meta(ge=1, le=2000, description="Longest opening; the device itself closes the valve after it")
     ] = 200
+    min_gap_ms: MinGap = 10
+    on_per_minute_s: Annotated[
+        float, Meta(ge=0.001, le=60, description="Longest opening within a minute; the device itself sees to it")
+    ] = 10.0
+    copy: CopyOf = None
 
 
 class Laser(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -89,6 +132,11 @@ class Laser(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     max_on_ms: Annotated[
         int, Meta(ge=1, le=10000, description="Longest light; the device itself turns the laser off after it")
     ] = 10000
+    min_gap_ms: MinGap = 10
+    on_per_minute_s: Annotated[
+        float, Meta(ge=0.001, le=60, description="Longest light within a minute; the device itself sees to it")
+    ] = 40.0
+    copy: CopyOf = None
 
 
 class Lines(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -156,6 +204,34 @@ class Reward(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     valve_ms: Annotated[float, Meta(ge=1, le=2000, description="Opening for an earned reward")] = 30.0
     free_valve_ms: Annotated[float, Meta(ge=1, le=2000, description="Opening for a reward by hand")] = 30.0
+    volume_ul: Annotated[
+        Annotated[float, Meta(ge=0.1, le=100)] | None,
+        Meta(description="Volume of an earned reward instead, through each valve's calibration"),
+    ] = None
+    free_volume_ul: Annotated[
+        Annotated[float, Meta(ge=0.1, le=100)] | None,
+        Meta(description="Volume of a reward by hand instead, through each valve's calibration"),
+    ] = None
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``[limits]``: what no animal may exceed, and what no animal does."""
+
+    light_per_trial_s: Annotated[
+        float, Meta(ge=0, le=60, description="Most light in one trial and animal; proven before the session")
+    ] = 10.0
+    light_per_minute_s: Annotated[
+        float, Meta(ge=0, le=60, description="Most light in any minute and animal; proven before the session")
+    ] = 40.0
+    stuck_beam_s: Annotated[
+        float, Meta(ge=1, le=600, description="A beam broken for longer is stuck: the session pauses")
+    ] = 30.0
+    chatter_hz: Annotated[
+        int, Meta(ge=10, le=1000, description="A beam or lickometer that changes more often is muted; pauses too")
+    ] = 100
+    calibration_days: Annotated[
+        float, Meta(gt=0, le=3650, description="A calibration older than this is warned about")
+    ] = 30.0
 
 
 class Inhibition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -261,6 +337,7 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     task: Annotated[Task, Meta(description="What the animals are asked to do")] = Task()
     window: Annotated[Window, Meta(description="How close together the two pokes must be")] = Window()
     reward: Annotated[Reward, Meta(description="How long the valves open")] = Reward()
+    limits: Annotated[Limits, Meta(description="What no animal may exceed, and what no animal does")] = Limits()
     inhibition: Annotated[Inhibition, Meta(description="On which trials light inhibits the ACC")] = Inhibition()
     loop: Annotated[Loop, Meta(description="How the decision loop runs")] = Loop()
     session: Annotated[Session, Meta(description="How long, with whom, and where it is kept")] = Session()

@@ -111,6 +111,11 @@ def table_of(summary: Summary) -> Table:
     if len(tally.plan.animals) == 1 or tally.plan.task == "independent":
         table.add_row("chance level", _chance(summary.chance))
     table.add_row("window", _window(summary))
+    if tally.uncertain_ns:
+        between = (
+            f"two clocks: the time between the animals' pokes is uncertain by up to {tally.uncertain_ns / 1000:.0f} µs"
+        )
+        table.add_row("clocks", between)
     for animal, name in enumerate(ANIMALS):
         table.add_row(
             f"animal {name}",

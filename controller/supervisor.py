@@ -16,7 +16,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -28,6 +28,7 @@ from controller import journal as journals
 from controller.bus import Addresses, Bus, Poller, make_folder, receive_now, remove_folder, send_now
 from controller.certificate import certificate
 from controller.children import Child, ProcessFailed, start
+from controller.edges import EdgeWatch, lines_watched
 from controller.host import Settings
 from controller.loop_host import GAUGES_NAME
 from controller.messages import Answer, Request, decode_beat, decode_request, encode
@@ -35,6 +36,7 @@ from controller.recorder import ENDING_NAME, NOTES_NAME
 from controller.session import LIVE_NAME, Order, prepare, write_json
 from controller.summary import Summary, summarise
 from controller.tally import Tally
+from hardware.device import animal_of
 from realtime.clock import from_seconds, now_ns
 from realtime.errors import DuettoError
 from realtime.records import (
@@ -50,7 +52,8 @@ from realtime.records import (
 )
 
 TURN_S: Final = 0.05
-IDENTIFY_NS: Final = 4 * NS_PER_S
+IDENTIFY_NS: Final = 8 * NS_PER_S
+"""A device has 2.5 s to say who it is, a slow machine some more to start the process that asks."""
 START_UP_NS: Final = 120 * NS_PER_S
 """Compilation on a slow machine may take this long."""
 STOP_NS: Final = NS_PER_S
@@ -68,6 +71,9 @@ VERBS: Final = {
 }
 
 
+NEEDS_DEVICES: Final = frozenset({"start", "resume", "reward", "arm"})
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """A moment of the session, for whoever shows it."""
@@ -76,6 +82,10 @@ class Progress:
     elapsed_s: float
     tally: Tally
     loop: dict[str, int]
+    said: tuple[str, ...] = ()
+    """Sentences that are new since the last moment: what devices and processes want a person to know."""
+    clocks_ns: dict[str, int] = field(default_factory=dict)
+    """How uncertain each device's clock is now [ns]; devices without a clock are left out."""
 
 
 Show = Callable[[Progress], None]
@@ -97,11 +107,13 @@ class Supervisor:
         self.show = show
         self.folder, self.plan = prepare(order)
         self.tally = Tally(self.plan)
+        self._edges = EdgeWatch(lines_watched(order.rig))
         self.children: dict[str, Child] = {}
         self.reason = ""
         self.as_asked = False
         self._phase = "starting"
         self._signals: list[int] = []
+        self._said: list[str] = []
         self._notes = 0
         self._stop_asked = False
         self._recorder_starts = 0
@@ -224,13 +236,41 @@ class Supervisor:
             beat = decode_beat(data)
             if beat.process in self.children:
                 self.children[beat.process].hear(beat)
+                if beat.stage != "failed":  # a failure is told as the reason for the end
+                    self._said += beat.sentence.splitlines()
         while (data := receive_now(self._decisions)) is not None:
-            self.tally.add(np.frombuffer(data, EVENT))
+            events = np.frombuffer(data, EVENT)
+            self.tally.add(events)
+            self._edges.add(events)
+        self._tell_missing_edges()
         while (data := receive_now(self._control)) is not None:
             self._control.send(encode(self._answer(data)))
         loop = self.children["loop"].counters if "loop" in self.children else {}
         elapsed_ns = now_ns() - self._begun_ns if self._begun_ns else 0
-        self.show(Progress(self._phase, elapsed_ns / NS_PER_S, self.tally, loop))
+        said, self._said = tuple(self._said), []
+        self.show(Progress(self._phase, elapsed_ns / NS_PER_S, self.tally, loop, said, self._clocks_ns()))
+
+    def _tell_missing_edges(self) -> None:
+        """Record every command whose copied edge never came."""
+        for line in self._edges.overdue(now_ns()):
+            fault = host_event(
+                Kind.FAULT, now_ns(), SOURCE_OPERATOR, Fault.EDGE_MISSING, line=line, animal=animal_of(line)
+            )
+            send_now(self._events, fault.tobytes())
+            self._said.append(f"{line.name} was commanded, but the copy of its wire shows no edge.")
+
+    def _clocks_ns(self) -> dict[str, int]:
+        """Return how uncertain each device's clock is now."""
+        counted = {name: self.children[f"driver-{name}"].counters for name in self._running_devices()}
+        return {name: c["clock_uncertainty_ns"] for name, c in counted.items() if c.get("clock_uncertainty_ns")}
+
+    def _running_devices(self) -> list[str]:
+        return [name for name in self.order.rig.devices if f"driver-{name}" in self.children]
+
+    def _away(self) -> list[str]:
+        """Return the devices that are not ready."""
+        children = {name: self.children[f"driver-{name}"] for name in self._running_devices()}
+        return [name for name, child in children.items() if child.beat is None or child.beat.stage != "ready"]
 
     def _watch(self) -> None:
         """Let the session run until there is a reason to end it."""
@@ -287,6 +327,8 @@ class Supervisor:
         animal = NO_ANIMAL if request.animal is None else ANIMALS.index(request.animal)
         if request.verb == "reward" and animal == NO_ANIMAL:
             return Answer(False, "say for whom: reward A or reward B")
+        if request.verb in NEEDS_DEVICES and (away := self._away()):
+            return Answer(False, f"{', '.join(away)} is not ready; wait until it is back")
         if request.verb == "note":
             if not request.text.strip():
                 return Answer(False, "the note is empty; say what happened")
@@ -313,6 +355,7 @@ class Supervisor:
             "trials": tally.trials,
             "successes": tally.successes,
             "armed": int(tally.armed),
+            "away": ", ".join(self._away()),
             "rewards_a": tally.rewards[0],
             "rewards_b": tally.rewards[1],
             "folder": str(self.folder),
@@ -335,6 +378,9 @@ class Supervisor:
         self._certificate = self._certify()
         ending = {"reason": self.reason, "as_asked": str(self.as_asked).lower(), "events": str(self._journaled.size)}
         metadata = {"ending": ending, "certificate": {"json": json.dumps(self._certificate)}}
+        for name in self._running_devices():
+            child = self.children[f"driver-{name}"]
+            metadata[f"device {name}"] = child.texts | {what: str(n) for what, n in sorted(child.counters.items())}
         write_json(self.folder / ENDING_NAME, {"metadata": metadata})
         self._end(["recorder"])
         self._end(["virtual-rig"])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from controller.plan import Plan
 from realtime.jit import python_body
-from realtime.records import ANIMALS, NS_PER_S, Events, Fault, Flag, Kind, Operator, Outcome, Role
+from realtime.records import ANIMALS, DISARMING, NS_PER_S, Events, Fault, Flag, Kind, Operator, Outcome, Role
 from realtime.window import judged
 
 OUTCOMES: Final = tuple(Outcome)
@@ -38,6 +38,8 @@ class Tally:
     started_ns: int = 0
     last_ns: int = 0
     armed: bool = False
+    uncertain_ns: int = 0
+    """Greatest uncertainty of the time between two animals' pokes, over all trials: 0 where one clock stamps both."""
     windows_ns: list[int] = field(default_factory=list)
     """Windows by which the first machine's trials were judged, in the order of use."""
     _on_ns: dict[int, int] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class Tally:
         if kind == Kind.POKE_IN and animal in (0, 1):
             self.pokes[animal] += 1
         elif kind == Kind.TRIAL:
+            self.uncertain_ns = max(self.uncertain_ns, int(event["uncertainty_ns"]))
             self._add_trial(int(event["line"]), int(event["trial"]), Outcome(int(value)))
         elif kind == Kind.STATE:
             self.states[int(event["line"])] = int(event["state"])
@@ -73,6 +76,7 @@ class Tally:
             self._off(int(event["line"]), t_ns)
         elif kind == Kind.FAULT:
             self.faults.append(Fault(int(value)))
+            self.armed = self.armed and self.faults[-1] not in DISARMING
         elif kind == Kind.OPERATOR:
             if value == Operator.START:
                 self.started_ns = t_ns

@@ -7,7 +7,7 @@ stays too, and its watchdog can be seen to do its work.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol, TextIO
 
@@ -18,9 +18,8 @@ from controller import rigfile
 from controller.bus import Poller
 from controller.host import Host, run_process
 from controller.session import read_metadata_of, read_rig
-from hardware.device import find_emulators
+from hardware.device import EmulatedDevice, find_emulators
 from hardware.emulators.pty_link import LinkUnplugged, PtyLink
-from hardware.emulators.reference_board import EmulatedBoard
 from realtime.clock import now_ns
 from realtime.records import NEVER_NS, NS_PER_MS, NS_PER_S, Kind, Line, Role, line_of
 
@@ -33,6 +32,9 @@ _INPUT_OF: Final = {
     Kind.LICK_IN: (Role.LICK, True),
     Kind.LICK_OUT: (Role.LICK, False),
 }
+
+
+Wiring = rigfile.Input | rigfile.Valve | rigfile.Laser
 
 
 class Witness(Protocol):
@@ -60,7 +62,7 @@ class VirtualBox:
     def __init__(self, rig: rigfile.Rig, seed: int, now_ns: int, witness: Witness) -> None:
         emulated = [name for name, device in rig.devices.items() if device.port == "emulator"]
         emulators = find_emulators()
-        self.boards: dict[str, EmulatedBoard] = {
+        self.boards: dict[str, EmulatedDevice] = {
             name: emulators[rig.devices[name].driver].create(now_ns) for name in emulated
         }
         self._wired = rig.lines.wired()
@@ -69,6 +71,7 @@ class VirtualBox:
             for line, wiring in self._wired.items()
             if line // 2 in (Role.VALVE, Role.LASER)
         }
+        self._wires = _wires(rig, self._wired)
         self._witness = witness
         a, b = (MouseParameters(**msgspec.structs.asdict(mouse)) for mouse in (rig.mice.a, rig.mice.b))
         self.mice = MousePair(a, b, seed, now_ns)
@@ -85,11 +88,14 @@ class VirtualBox:
         for movement in self.mice.act(now_ns):
             self._move(movement)
 
-    def _show(self, name: str, board: EmulatedBoard) -> None:
-        """Let mice and witness see what the board's pins did."""
+    def _show(self, name: str, board: EmulatedDevice) -> None:
+        """Let mice, witness and whatever is wired to them see what the board's pins did."""
         for t_ns, pin, level in board.take_edges():
             line = self._outputs.get((name, pin))
             self._witness(t_ns, name, pin, level, line)
+            for other, input_pin in self._wires.get((name, pin), ()):
+                if other in self.boards:
+                    self.boards[other].set_input(input_pin, bool(level), t_ns)
             if line is None:
                 continue
             kind = Kind.VALVE_ON if line // 2 == Role.VALVE else Kind.LASER_ON
@@ -101,9 +107,21 @@ class VirtualBox:
         wiring = self._wired.get(line_of(role, movement.animal))
         if wiring is None or wiring.device not in self.boards:
             return
-        board = self.boards[wiring.device]
-        touch = board.set_beam if role == Role.POKE else board.set_lick
-        touch(wiring.pin, touched, movement.t_ns)
+        self.boards[wiring.device].set_input(wiring.pin, touched, movement.t_ns)
+
+
+def _wires(rig: rigfile.Rig, wired: Mapping[Line, Wiring]) -> dict[tuple[str, int], list[tuple[str, int]]]:
+    """Return which inputs each output is wired to: copies of it, and the modulation input of a laser head."""
+    heads = {described.feeds: name for name, described in rig.devices.items() if described.feeds is not None}
+    wires: dict[tuple[str, int], list[tuple[str, int]]] = {}
+    for line, wiring in wired.items():
+        if isinstance(wiring, rigfile.Input):
+            continue
+        ends = [] if wiring.copy is None else [(wiring.copy.device, wiring.copy.pin)]
+        if (head := heads.get(line.name.lower())) is not None:  # type: ignore[call-overload]
+            ends.append((head, 0))
+        wires[wiring.device, wiring.pin] = ends
+    return wires
 
 
 def _trace(stream: TextIO) -> Witness:

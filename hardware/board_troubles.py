@@ -1,8 +1,10 @@
-"""The sentences with which the reference board's driver gives up: what happened, to what, and the way out."""
+"""The sentences of the reference board's driver, where it gives up or a person must act: what happened, the way out."""
 
 from typing import Final
 
 from hardware.board_registers import WHO_AM_I
+from hardware.board_requests import Wire
+from hardware.board_watch import LISTEN_NS
 from hardware.device import (
     SILENCE_NS,
     ConfigurationRefused,
@@ -73,4 +75,21 @@ def watchdog_expired(settings: DeviceSettings) -> WatchdogExpired:
     return WatchdogExpired(
         f"{settings.name} heard nothing from this computer for {settings.host_timeout_ms} ms and switched everything "
         "off. The computer was too busy: start a new session, then arm again."
+    )
+
+
+def muted(settings: DeviceSettings, wire: Wire) -> str:
+    """An input chattered."""
+    return (
+        f"{settings.name} reports {wire.label} (pin {wire.pin}) no more: it changed more than {settings.chatter_hz} "
+        f"times in a second. Clean the sensor and look at its cable; it is tried again in {LISTEN_NS // NS_PER_S} s. "
+        "If it truly changes so often, raise chatter_hz."
+    )
+
+
+def stuck(settings: DeviceSettings, wire: Wire) -> str:
+    """A beam is broken for ever."""
+    return (
+        f"{settings.name} has seen {wire.label} (pin {wire.pin}) broken for {settings.stuck_ns / NS_PER_S:g} s. "
+        "Look for dirt or an animal in the port, and whether its light is on."
     )

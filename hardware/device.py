@@ -4,6 +4,10 @@ A driver turns a device's bytes into records and commands into bytes. It owns no
 times come in as arguments, bytes and records go out. So the same object runs live behind a serial port and, byte for
 byte, in virtual time. One driver is one file in ``hardware/drivers``; that file's docstring is its manual.
 
+The file says ``NAME``, ``BAUD``, ``create``, ``ROLES`` (which roles of lines it can have: a laser head has none) and
+``CONFIRMS`` (for which of its outputs the device reports edges by itself; the others need a copy wired to an input of
+some device).
+
 States of a driver::
 
     CONNECTING --identified, configured, disarmed--> READY --close--> CLOSED
@@ -26,7 +30,7 @@ from typing import ClassVar, Final, Protocol
 import numpy as np
 
 from realtime.errors import DuettoError
-from realtime.records import EVENT, NEVER_NS, NO_ANIMAL, NS_PER_MS, Events, Fault, Kind, Line, no_events
+from realtime.records import EVENT, NEVER_NS, NO_ANIMAL, NS_PER_MS, NS_PER_S, Events, Fault, Kind, Line, no_events
 
 N_ANIMAL_LINES: Final = int(Line.ARM)
 """Lines below this one belong to an animal: the even ones to A, the odd ones to B."""
@@ -87,6 +91,15 @@ class BadModule(DuettoError):
 
 
 @dataclass(frozen=True, slots=True)
+class PulseTrain:
+    """What a pulse generator makes of one command: pulses of ``pulse_ms`` at ``rate_hz`` and ``volts``."""
+
+    rate_hz: float
+    pulse_ms: float
+    volts: float
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceSettings:
     """What a rig file says about one device.
 
@@ -106,6 +119,19 @@ class DeviceSettings:
         Longest time each output may stay on; outputs not named here keep the driver's default.
     link_baud
         Bits per second for the clock's correction: None is the driver's own baud rate, 0 a link without byte time.
+    copies
+        Input pins of this device that carry a copy of an output line (of this or another device): their edges are
+        recorded as that line's VALVE_ON/OFF or LASER_ON/OFF, under its number.
+    min_gap_ms, duty_ms
+        Per output: least time between two pulses, and longest time on within a minute.
+    chatter_hz
+        Edges per second above which an input is muted.
+    stuck_ns
+        A beam broken for longer than this is stuck.
+    power_mw
+        Of a laser head: its power. None: no laser head.
+    train
+        Of a pulse generator: what one command makes. None: one plain pulse.
     """
 
     name: str
@@ -115,6 +141,13 @@ class DeviceSettings:
     keep_alive_ms: int = 100
     max_on_ms: Mapping[Line, int] = field(default_factory=dict)
     link_baud: int | None = None
+    copies: Mapping[Line, int] = field(default_factory=dict)
+    min_gap_ms: Mapping[Line, int] = field(default_factory=dict)
+    duty_ms: Mapping[Line, int] = field(default_factory=dict)
+    chatter_hz: int = 100
+    stuck_ns: int = 30 * NS_PER_S
+    power_mw: float | None = None
+    train: PulseTrain | None = None
 
 
 class Driver(Protocol):
@@ -169,9 +202,56 @@ class Driver(Protocol):
     def counters(self) -> dict[str, int]:
         """Return everything that was counted, by name."""
 
+    @property
+    def last_seq(self) -> int:
+        """The ``source_seq`` of the newest record; a driver that follows on the same device counts on from it."""
+
+
+class NoSuchPin(DuettoError):
+    """Somebody reached for a pin that an emulated device does not have."""
+
+
+@dataclass(slots=True)
+class WireFaults:
+    """What is broken on the wire from an emulated device to the host. Turn these knobs at any time.
+
+    Attributes
+    ----------
+    garbage
+        Bytes that come before whatever is sent next; used up.
+    drop
+        So many of the next bytes sent are lost; counts down.
+    corrupt
+        So many of the next bytes sent are changed; counts down.
+    duplicate
+        So many of the next frames (or lines) sent are sent twice; counts down. The device itself does this.
+    silence
+        The transmitter is dead: nothing is sent, though everything else goes on.
+    """
+
+    garbage: bytes = b""
+    drop: int = 0
+    corrupt: int = 0
+    duplicate: int = 0
+    silence: bool = False
+
+    def spoil(self, data: bytes) -> bytes:
+        """Return what is left of ``data`` on the wire."""
+        if self.silence:
+            return b""
+        if self.garbage:
+            data, self.garbage = self.garbage + data, b""
+        if self.drop:
+            lost = min(self.drop, len(data))
+            data, self.drop = data[lost:], self.drop - lost
+        if self.corrupt:
+            hit = min(self.corrupt, len(data))
+            data, self.corrupt = bytes(byte ^ 0x55 for byte in data[:hit]) + data[hit:], self.corrupt - hit
+        return data
+
 
 class EmulatedDevice(Protocol):
-    """The device's side of the wire, without a wire."""
+    """The device's side of the wire, without a wire. Calls never go back in time."""
 
     def feed(self, data: bytes, now_ns: int) -> None:
         """Take bytes that the host wrote."""
@@ -188,6 +268,23 @@ class EmulatedDevice(Protocol):
     def reset(self, now_ns: int) -> None:
         """Restart the device, as a brown-out would."""
 
+    def set_input(self, pin: int, high: bool, now_ns: int) -> None:
+        """Put an input pin high or low; the rig file's numbering. Raises NoSuchPin."""
+
+    def set_interlock(self, closed: bool, now_ns: int) -> None:
+        """Open or close the interlock loop, if it has one. Raises NoSuchPin."""
+
+    def take_edges(self) -> list[tuple[int, int, int]]:
+        """Return the output pins' true edges since the last call, as ``(t_host_ns, pin, level)``, in order."""
+
+    @property
+    def outputs(self) -> int:
+        """Outputs that are truly on now, as a bit mask by pin."""
+
+    @property
+    def knobs(self) -> WireFaults:
+        """What is broken."""
+
 
 def animal_of(line: int) -> int:
     """Return whose line it is: 0, 1, or NO_ANIMAL."""
@@ -195,14 +292,27 @@ def animal_of(line: int) -> int:
 
 
 class RecordWriter:
-    """Gathers the records a driver publishes, numbered without gaps in ``source_seq``."""
+    """Gathers the records a driver publishes, numbered without gaps in ``source_seq``.
+
+    Parameters
+    ----------
+    source
+        The device's number.
+    start
+        The ``source_seq`` before the first record: that of the last record of the driver before this one.
+    """
 
     __slots__ = ("_parts", "_seq", "_source")
 
-    def __init__(self, source: int) -> None:
+    def __init__(self, source: int, start: int = 0) -> None:
         self._source = source
-        self._seq = 0
+        self._seq = start
         self._parts: list[bytes] = []
+
+    @property
+    def seq(self) -> int:
+        """The ``source_seq`` of the newest record, taken or not; the start if there is none."""
+        return self._seq
 
     def add(
         self,
@@ -334,9 +444,14 @@ def find_drivers() -> dict[str, ModuleType]:
     Raises
     ------
     BadModule
-        If one of them lacks ``BAUD``, ``create`` or a docstring, or two have the same name.
+        If one of them lacks ``BAUD``, ``ROLES``, ``CONFIRMS``, ``create`` or a docstring, or two have the same name.
     """
-    return _find("hardware.drivers", ("BAUD", "create"))
+    return _find("hardware.drivers", ("BAUD", "ROLES", "CONFIRMS", "create"))
+
+
+def driver_named(name: str) -> ModuleType:
+    """Return the driver ``hardware/drivers/<name>.py`` alone: the others are not imported."""
+    return importlib.import_module(f"hardware.drivers.{name}")
 
 
 def find_emulators() -> dict[str, ModuleType]:

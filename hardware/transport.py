@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+from pathlib import Path
 from typing import Final, Protocol, Self
 
 import serial
@@ -12,6 +13,9 @@ _CHUNK_BYTES: Final = 65536
 _WRITE_TIMEOUT_S: Final = 0.05
 _BUSY: Final = (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK)
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM)
+USB_SERIAL: Final = Path("/sys/bus/usb-serial/devices")
+"""Where Linux shows what can be set of USB-to-serial chips."""
+SHORTEST_LATENCY_MS: Final = 1
 
 
 class PortError(DuettoError):
@@ -37,6 +41,13 @@ class PortLost(PortError):
 class Transport(Protocol):
     """A pipe to a device: non-blocking, dumb, owned by one process."""
 
+    @property
+    def latency_ms(self) -> int | None:
+        """How long its chip may hold bytes back; None where nothing is known of that."""
+
+    def latency_warning(self) -> str:
+        """Return a sentence about that, if it is long."""
+
     def read(self) -> bytes:
         """Return everything that has arrived, possibly nothing."""
 
@@ -50,17 +61,43 @@ class Transport(Protocol):
         """Let go of it; doing so twice is harmless."""
 
 
+def shorten_latency(port: str, usb_serial: Path = USB_SERIAL) -> int | None:
+    """Set the latency timer of a port's FTDI chip to 1 ms, where the system lets us.
+
+    The chip holds received bytes back until it has a packet full or its timer is over: 16 ms by default, which would be
+    added to every poke's way to the loop, and to half of the clock's uncertainty.
+
+    Returns
+    -------
+    int or None
+        The timer as it is now [ms]; None for a port that has none.
+    """
+    timer = usb_serial / Path(port).resolve().name / "latency_timer"
+    with contextlib.suppress(OSError):
+        timer.write_text(f"{SHORTEST_LATENCY_MS}\n", encoding="ascii")
+    try:
+        return int(timer.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
 class SerialTransport:
     """A serial port, opened exclusively. Make one with :meth:`open`.
+
+    Attributes
+    ----------
+    port
+        Its path.
 
     Every call after the port was lost, or closed, raises :class:`PortLost` with the first reason: a dead port is
     remembered, nobody waits on it.
     """
 
-    __slots__ = ("_lost", "_serial", "port")
+    __slots__ = ("_latency_ms", "_lost", "_serial", "port")
 
-    def __init__(self, port: str, handle: serial.Serial) -> None:
+    def __init__(self, port: str, handle: serial.Serial, latency_ms: int | None = None) -> None:
         self.port = port
+        self._latency_ms = latency_ms
         self._serial = handle
         self._lost: str | None = None
 
@@ -81,8 +118,23 @@ class SerialTransport:
         except (OSError, ValueError) as error:
             raise _refusal(port, error) from error
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            handle.set_low_latency_mode(True)  # an FTDI chip would otherwise hold bytes for 16 ms
-        return cls(port, handle)
+            handle.set_low_latency_mode(True)  # the same wish, by the call that needs no permission on a file
+        return cls(port, handle, shorten_latency(port))
+
+    @property
+    def latency_ms(self) -> int | None:
+        """The latency timer of its FTDI chip [ms]; None where there is none."""
+        return self._latency_ms
+
+    def latency_warning(self) -> str:
+        """Return a sentence about a latency timer that could not be shortened; nothing where all is well."""
+        if self._latency_ms is None or self._latency_ms <= SHORTEST_LATENCY_MS:
+            return ""
+        timer = USB_SERIAL / Path(self.port).resolve().name / "latency_timer"
+        return (
+            f"Port {self.port}: its FTDI chip holds bytes back for up to {self._latency_ms} ms. Let this user write "
+            f"{SHORTEST_LATENCY_MS} to {timer} (a udev rule does it for good), or times are uncertain by half of that."
+        )
 
     def read(self) -> bytes:
         """Return everything that has arrived, possibly nothing, without waiting.

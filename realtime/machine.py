@@ -18,7 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.jit import kernel
-from realtime.records import NEVER_NS, NO_ANIMAL, Events, Flag, Kind, Line, Operator, Outcome
+from realtime.records import (
+    NEVER_NS,
+    NO_ANIMAL,
+    PAUSING,
+    Events,
+    Flag,
+    Kind,
+    Line,
+    Operator,
+    Outcome,
+    fault_mask,
+)
 from realtime.window import judged
 
 
@@ -44,6 +55,7 @@ class Input(IntEnum):
 
 N_INPUTS: Final = 12
 NO_INPUT: Final = -1
+_PAUSING: Final = fault_mask(PAUSING)
 ARCS_PER_INPUT: Final = 2
 MAX_OUT: Final = 32
 """Most records one event can lead to, over all machines."""
@@ -69,8 +81,9 @@ class Param(IntEnum):
     TRIAL_LIMIT = 2
     DRINK = 3
     TIMEOUT = 4
-    VALVE = 5
-    LIGHT = 6
+    VALVE_A = 5
+    VALVE_B = 6
+    LIGHT = 7
 
 
 class Action(IntEnum):
@@ -172,6 +185,21 @@ class Machine(NamedTuple):
 
 
 @kernel
+def is_fault_in(event: Events, mask: int) -> bool:
+    """Return whether a FAULT's code is in a set made by records.fault_mask; a code that is none is in no set."""
+    code = event[0]["value"]
+    if not (code >= 0.0 and code < 63.0):
+        return False
+    return (mask >> np.int64(code)) & 1 == 1
+
+
+@kernel
+def pauses(event: Events) -> bool:
+    """Return whether a FAULT is one after which no trial can be judged (records.PAUSING)."""
+    return is_fault_in(event, _PAUSING)
+
+
+@kernel
 def input_of(animal: int, event: Events) -> int:
     """Return which :class:`Input` an event is to the machine of ``animal`` (-1: of the pair), or NO_INPUT."""
     kind = event[0]["kind"]
@@ -183,6 +211,8 @@ def input_of(animal: int, event: Events) -> int:
         return NO_INPUT
     if kind == Kind.NEURAL:
         return np.int64(Input.NEURAL)
+    if kind == Kind.FAULT:
+        return np.int64(Input.PAUSE) if pauses(event) else NO_INPUT
     if who != 0 and who != 1:
         return NO_INPUT
     slot = who if animal == NO_ANIMAL else np.int64(who != animal)
@@ -206,6 +236,7 @@ def _put(out: Events, n: int, kind: int, t_ns: int, who: int, value: float) -> i
     out[n]["flags"] = 0
     out[n]["source_seq"] = 0
     out[n]["source"] = 0
+    out[n]["uncertainty_ns"] = 0
     return n + 1
 
 
@@ -282,7 +313,7 @@ def _act(machine: Machine, who: int, code: int, arg: int, t_ns: int, out: Events
         animal = memory[who]["animal"]
         if animal == NO_ANIMAL:
             animal = np.int64(code - Action.REWARD_A)
-        n = _command(out, n, t_ns, Line.VALVE_A + animal, machine.params[who, Param.VALVE], 0)
+        n = _command(out, n, t_ns, Line.VALVE_A + animal, machine.params[who, Param.VALVE_A + animal], 0)
     elif code == Action.LIGHT_AT_START or code == Action.LIGHT_AT_FIRST_POKE:
         if np.int64(row["light_from"]) == code - Action.LIGHT_AT_START + LightFrom.TRIAL_START:
             n = _light(machine, who, t_ns, machine.params[who, Param.LIGHT], out, n)

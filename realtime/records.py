@@ -177,6 +177,43 @@ class Fault(IntEnum):
     """``source_seq`` is the number of the process in the session's list."""
     GARBAGE = 14
     """Bytes on the wire that are no frame; the driver's counters say how many."""
+    DEVICE_GAP = 15
+    """The device refused an output, because its last pulse had ended less than the least gap before."""
+    DEVICE_DUTY = 16
+    """The device cut or refused an output that had used up its time for this minute."""
+    BEAM_CHATTER = 17
+    """An input changed too often in a second; the device reports it no more until it is asked to listen again."""
+    BEAM_STUCK = 18
+    """A beam has been broken for so long that no animal does it: dirt, a paw, or the light is out."""
+    LASER_HEAD = 19
+    """A laser head reports a fault of its own."""
+
+
+PAUSING: Final = (
+    Fault.PORT_LOST,
+    Fault.DEVICE_SILENT,
+    Fault.DEVICE_RESET,
+    Fault.DEVICE_WATCHDOG,
+    Fault.LOOP_SILENT,
+    Fault.BEAM_CHATTER,
+    Fault.BEAM_STUCK,
+)
+"""Faults after which no trial can be judged: the machines pause, as if a person had asked for it."""
+DISARMING: Final = (
+    Fault.PORT_LOST,
+    Fault.DEVICE_SILENT,
+    Fault.DEVICE_RESET,
+    Fault.DEVICE_WATCHDOG,
+    Fault.LOOP_SILENT,
+    Fault.DEVICE_INTERLOCK,
+    Fault.LASER_HEAD,
+)
+"""Faults after which every laser is disarmed, until a person arms again."""
+
+
+def fault_mask(faults: tuple[Fault, ...]) -> int:
+    """Return the faults as a set of bits, for compiled code: bit ``n`` is code ``n``."""
+    return sum(1 << fault for fault in faults)
 
 
 SOURCE_LOOP: Final = 0
@@ -201,7 +238,7 @@ EVENT: Final = np.dtype(
             "state",
             "flags",
             "source_seq",
-            "reserved",
+            "uncertainty_ns",
             "digest",
         ],
         "formats": [
@@ -234,7 +271,7 @@ EVENT: Final = np.dtype(
             "State of the machine (index into the task's states)",
             "What is remarkable about it (Flag)",
             "Running number within the source; of a COMMAND its nonce",
-            "Always 0",
+            "How uncertain t_ns is [ns]; of a TRIAL the time between its pokes, 0 where one clock stamped both",
             "Digest over this record and the digest before it",
         ],
         "itemsize": 64,

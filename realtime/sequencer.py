@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from realtime.digest import chain
 from realtime.jit import kernel
-from realtime.machine import MAX_OUT, Machine, next_deadline, step
+from realtime.machine import MAX_OUT, Machine, is_fault_in, next_deadline, pauses, step
 from realtime.records import (
+    DISARMING,
     EVENT,
     MAX_SOURCES,
     NEVER_NS,
@@ -39,8 +40,13 @@ from realtime.records import (
     Kind,
     Line,
     Operator,
+    fault_mask,
     no_events,
 )
+
+MOST_UNCERTAIN_NS: Final = 2**32 - 1
+"""What a record's field can say; four seconds are no clock any more."""
+_DISARMING: Final = fault_mask(DISARMING)
 
 HELD: Final = 64
 """How many events may wait for the watermark; more than that and the oldest is handed over early, counted."""
@@ -63,7 +69,8 @@ CORE: Final = np.dtype(
         ("nonce", "<i8"),
         ("n_held", "<i8"),
         ("armed", "<i8"),
-        ("free_ns", "<i8"),
+        ("free_a_ns", "<i8"),
+        ("free_b_ns", "<i8"),
         ("n_late", "<i8"),
         ("n_clamped", "<i8"),
         ("n_lost", "<i8"),
@@ -73,11 +80,12 @@ CORE: Final = np.dtype(
         ("n_unknown", "<i8"),
     ]
 )
-"""What the core remembers; ``free_ns`` is how long a person's free reward opens the valve."""
+"""What the core remembers; ``free_a_ns`` is how long a free reward by a person opens the valve of animal A."""
 
 SOURCE: Final = np.dtype(
     [
         ("t_ns", "<i8"),  # its newest report
+        ("uncertainty_ns", "<i8"),  # of its clock, as it last said
         ("source_seq", "<u4"),
         ("seen", "<u1"),
         ("judged", "<u1"),  # 1: has poke lines, so deadlines wait for it
@@ -116,7 +124,7 @@ def new_core(
     judged: tuple[int, ...],
     lasers: tuple[int, ...] = (),
     grace_ns: int,
-    free_ns: int,
+    free_ns: tuple[int, int],
 ) -> Core:
     """Return a core that writes into ``log``.
 
@@ -133,11 +141,11 @@ def new_core(
     grace_ns
         How long a deadline waits for a silent device [ns].
     free_ns
-        Valve time of a free reward [ns].
+        Valve time of a free reward, of animals A and B [ns].
     """
     memory = np.zeros(1, CORE)
     memory["grace_ns"] = grace_ns
-    memory["free_ns"] = free_ns
+    memory["free_a_ns"], memory["free_b_ns"] = free_ns
     memory["handed_ns"] = -NEVER_NS
     sources = np.zeros(MAX_SOURCES, SOURCE)
     sources["t_ns"] = -NEVER_NS
@@ -153,7 +161,6 @@ def _append(core: Core, record: Events, now_ns: int) -> None:
     core.log[seq] = record[0]
     core.log[seq]["seq"] = seq + 1
     core.log[seq]["arrival_ns"] = now_ns
-    core.log[seq]["reserved"] = 0
     digest = chain(core.memory[0]["digest"], core.words[seq])
     core.log[seq]["digest"] = digest
     core.memory[0]["digest"] = digest
@@ -187,12 +194,26 @@ def _address(core: Core, record: Events) -> None:
 
 
 @kernel
+def _interval_uncertainty_ns(core: Core) -> int:
+    """Return how uncertain a time between two animals' pokes is: 0 where one clock stamps both."""
+    clocks = 0
+    total_ns = np.int64(0)
+    for i in range(core.sources.size):
+        if core.sources[i]["judged"] != 0:
+            clocks += 1
+            total_ns += core.sources[i]["uncertainty_ns"]
+    return min(total_ns, np.int64(MOST_UNCERTAIN_NS)) if clocks > 1 else np.int64(0)
+
+
+@kernel
 def _hand_over(core: Core, machine: Machine, now_ns: int) -> None:
     """Give the event in hand to the machine and journal what follows."""
     core.memory[0]["handed_ns"] = max(core.memory[0]["handed_ns"], core.one[0]["t_ns"])
     n = step(machine, core.one, core.scratch)
     for i in range(n):
         record = core.scratch[i : i + 1]
+        if record[0]["kind"] == Kind.TRIAL and machine.memory[np.int64(record[0]["line"])]["animal"] == NO_ANIMAL:
+            record[0]["uncertainty_ns"] = _interval_uncertainty_ns(core)
         if record[0]["kind"] == Kind.COMMAND:
             _address(core, record)
         _append(core, record, now_ns)
@@ -211,6 +232,7 @@ def _fire(core: Core, machine: Machine, who: int, now_ns: int) -> None:
     core.one[0]["state"] = machine.memory[who]["state"]
     core.one[0]["flags"] = 0
     core.one[0]["source_seq"] = 0
+    core.one[0]["uncertainty_ns"] = 0
     machine.memory[who]["deadline_ns"] = NEVER_NS
     _append(core, core.one, now_ns)
     _hand_over(core, machine, now_ns)
@@ -295,6 +317,7 @@ def _note_wake(core: Core, machine: Machine, now_ns: int) -> None:
     core.one[0]["state"] = machine.memory[0]["state"]
     core.one[0]["flags"] = 0
     core.one[0]["source_seq"] = 0
+    core.one[0]["uncertainty_ns"] = 0
     _append(core, core.one, now_ns)
 
 
@@ -333,6 +356,14 @@ def next_wake(core: Core, machine: Machine) -> int:
 
 
 @kernel
+def _uncertainty_ns(said_ns: float) -> int:
+    """Return what a clock said of itself, within what a record can say."""
+    if not said_ns > 0.0:  # also where it is no number
+        return np.int64(0)
+    return np.int64(said_ns) if said_ns < MOST_UNCERTAIN_NS else np.int64(MOST_UNCERTAIN_NS)
+
+
+@kernel
 def _check_source(core: Core, event: Events) -> bool:
     """Note gaps and duplicates in the source's own count; False for a duplicate.
 
@@ -360,6 +391,9 @@ def _check_source(core: Core, event: Events) -> bool:
     if kind <= Kind.LASER_OFF or kind == Kind.CLOCK:
         # Only what the device itself stamped: a fault is stamped by the host, which older edges may still follow.
         core.sources[source]["t_ns"] = max(core.sources[source]["t_ns"], event[0]["t_ns"])
+        if kind == Kind.CLOCK:
+            core.sources[source]["uncertainty_ns"] = _uncertainty_ns(event[0]["value"])
+        event[0]["uncertainty_ns"] = core.sources[source]["uncertainty_ns"]
     return True
 
 
@@ -372,6 +406,8 @@ def _is_judged(event: Events) -> bool:
     if kind == Kind.OPERATOR:
         code = np.int64(event[0]["value"])
         return code >= Operator.START and code <= Operator.STOP
+    if kind == Kind.FAULT:
+        return pauses(event)
     return (kind >= Kind.POKE_IN and kind <= Kind.LICK_OUT) or kind == Kind.NEURAL
 
 
@@ -386,11 +422,21 @@ def _order(core: Core, line: int, route: int, value: float, flags: int, now_ns: 
     core.one[0]["flags"] = flags
     core.one[0]["trial"] = 0
     core.one[0]["state"] = 0
+    core.one[0]["uncertainty_ns"] = 0
     _address(core, core.one)
     if line == Line.ARM:
         core.one[0]["source"] = route
         core.one[0]["flags"] = flags
     _append(core, core.one, now_ns)
+
+
+@kernel
+def _arm(core: Core, armed: int, now_ns: int) -> None:
+    """Arm or disarm every device that has or feeds lasers."""
+    core.memory[0]["armed"] = armed
+    for source in range(core.sources.size):
+        if core.sources[source]["lasers"] != 0:
+            _order(core, np.int64(Line.ARM), source, np.float64(armed), 0, now_ns)
 
 
 @kernel
@@ -400,13 +446,10 @@ def _obey(core: Core, event: Events, now_ns: int) -> None:
     animal = np.int64(event[0]["animal"])
     if code == Operator.FREE_REWARD and (animal == 0 or animal == 1):
         line = Line.VALVE_A + animal
-        _order(core, line, np.int64(core.routes[line]), np.float64(core.memory[0]["free_ns"]), Flag.FREE, now_ns)
+        free_ns = core.memory[0]["free_a_ns"] if animal == 0 else core.memory[0]["free_b_ns"]
+        _order(core, line, np.int64(core.routes[line]), np.float64(free_ns), Flag.FREE, now_ns)
     elif code == Operator.ARM or code == Operator.DISARM or code == Operator.STOP:
-        armed = 1 if code == Operator.ARM else 0
-        core.memory[0]["armed"] = armed
-        for source in range(core.sources.size):
-            if core.sources[source]["lasers"] != 0:
-                _order(core, np.int64(Line.ARM), source, np.float64(armed), 0, now_ns)
+        _arm(core, 1 if code == Operator.ARM else 0, now_ns)
 
 
 @kernel
@@ -452,6 +495,8 @@ def take(core: Core, machine: Machine, event: Events, now_ns: int) -> int:
     if fresh:
         if event[0]["kind"] == Kind.OPERATOR:
             _obey(core, event, now_ns)
+        elif event[0]["kind"] == Kind.FAULT and core.memory[0]["armed"] != 0 and is_fault_in(event, _DISARMING):
+            _arm(core, 0, now_ns)
         if _is_judged(event):
             _hold(core, machine, event, now_ns)
     return _settle(core, machine, now_ns)

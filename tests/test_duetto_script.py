@@ -54,6 +54,7 @@ class Checkout:
             (self.bin / tool).symlink_to(shutil.which(tool) or tool)
         self.program("python3", INTERPRETER)
         self.program("gcc", "#!/bin/sh\n")
+        self.program("avr-gcc", "#!/bin/sh\n")
         self.program("id", "#!/bin/sh\necho 1000\n")
 
     def program(self, name: str, text: str) -> None:

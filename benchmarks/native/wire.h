@@ -16,7 +16,7 @@ struct event {
     double value;
     uint32_t trial;
     uint16_t state, flags;
-    uint32_t source_seq, reserved;
+    uint32_t source_seq, uncertainty_ns;
     uint64_t digest;
 };
 _Static_assert(sizeof(struct event) == 64, "an event is 64 bytes");

@@ -1,30 +1,23 @@
-"""Parts of the emulated reference board: its knobs, its clock, and the outputs with their safety limits."""
+"""Parts of the emulated reference board: its knobs, its clock, its inputs and its local rules, all in device time."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from hardware.board_registers import ALL_OUTPUTS, LASER_OUTPUTS, N_OUTPUTS, WHO_AM_I
-from realtime.records import NEVER_NS, NS_PER_MS
+from hardware.board_registers import ALL_OUTPUTS, BEAM_PINS, N_INPUTS, RULE_WORDS, WHO_AM_I
+from hardware.device import WireFaults
+from realtime.records import NS_PER_MS, NS_PER_S
 
 _BILLION: Final = 1_000_000_000
+LONG_AGO_NS: Final = -(2**62)
+BEAMS: Final = sum(1 << pin for pin in BEAM_PINS)
 
 
 @dataclass(slots=True)
-class Knobs:
+class Knobs(WireFaults):
     """What is broken. Turn them at any time.
 
     Attributes
     ----------
-    garbage
-        Bytes that come before whatever is sent next; used up.
-    drop
-        So many of the next bytes sent are lost; counts down.
-    corrupt
-        So many of the next bytes sent are changed; counts down.
-    duplicate
-        So many of the next frames are sent twice; counts down.
-    silence
-        The transmitter is dead: nothing is sent, though everything else goes on.
     who_am_i
         What the board says it is.
     suppress_edges
@@ -33,11 +26,6 @@ class Knobs:
         How much too fast the board's clock runs; a change holds from the next ``advance`` on.
     """
 
-    garbage: bytes = b""
-    drop: int = 0
-    corrupt: int = 0
-    duplicate: int = 0
-    silence: bool = False
     who_am_i: int = WHO_AM_I
     suppress_edges: bool = False
     clock_ppm: float = 0.0
@@ -68,64 +56,105 @@ class BoardClock:
         return host_ns
 
 
-class Outputs:
-    """The output pins, in device time: what is on, until when, and whether lasers may be.
+class Inputs:
+    """The input pins, and which of them are muted.
+
+    Parameters
+    ----------
+    pins
+        How they stand when the board boots.
 
     Attributes
     ----------
-    mask
-        Outputs that are on.
-    armed, interlock_closed
-        Both are needed for a laser to go on.
+    pins
+        How they stand, as a bit mask.
+    muted
+        Those that chattered.
     """
 
-    __slots__ = ("_cut", "_off_at_ns", "_on_since_ns", "armed", "interlock_closed", "mask")
+    __slots__ = ("_edges", "_second", "muted", "pins")
 
-    def __init__(self, interlock_closed: bool) -> None:
-        self.mask = 0
-        self.armed = False
-        self.interlock_closed = interlock_closed
-        self._on_since_ns = [0] * N_OUTPUTS
-        self._off_at_ns = [NEVER_NS] * N_OUTPUTS
-        self._cut = 0  # outputs whose deadline is their max-on, not the end of their pulse
+    def __init__(self, pins: int) -> None:
+        self.pins = pins
+        self.muted = 0
+        self._edges = [0] * N_INPUTS
+        self._second = 0
 
     @property
-    def lasers_allowed(self) -> bool:
-        """Whether a laser may go on."""
-        return self.armed and self.interlock_closed
+    def state(self) -> int:
+        """What the board says: muted ones read 0."""
+        return self.pins & ~self.muted
 
-    def due_ns(self) -> int:
-        """Return when the next output must go off, or NEVER_NS."""
-        return min(self._off_at_ns)
+    def put(self, pin: int, high: bool) -> bool:
+        """Put a pin high or low; return whether that changes it."""
+        before = self.pins
+        self.pins = before & ~(1 << pin) | high << pin
+        return self.pins != before
 
-    def ended(self, at_ns: int) -> tuple[int, int]:
-        """Return the outputs whose time is over, and those of them that their max-on ends."""
-        ended = sum(1 << pin for pin in range(N_OUTPUTS) if self._off_at_ns[pin] <= at_ns)
-        return ended, ended & self._cut
-
-    def drive(self, switch_on: int, switch_off: int, at_ns: int) -> int:
-        """Switch; return the outputs that changed."""
-        if not self.lasers_allowed:
-            switch_on &= ~LASER_OUTPUTS
-        after = (self.mask | switch_on) & ~switch_off & ALL_OUTPUTS
-        changed = self.mask ^ after
-        self.mask = after
-        for pin in range(N_OUTPUTS):
-            if changed >> pin & 1:
-                self._on_since_ns[pin] = at_ns
-                self._off_at_ns[pin] = NEVER_NS
-        return changed
-
-    def limit(self, mask: int, lengths_ms: list[int], limits_ms: list[int], now_ns: int) -> None:
-        """Set when the outputs of ``mask`` that are on go off: after their length (0: none), at most at their limit."""
-        for pin in range(N_OUTPUTS):
-            if mask & self.mask & 1 << pin:
-                limit_ns = self._on_since_ns[pin] + limits_ms[pin] * NS_PER_MS
-                wanted_ns = now_ns + lengths_ms[pin] * NS_PER_MS if lengths_ms[pin] else NEVER_NS
-                self._off_at_ns[pin] = min(wanted_ns, limit_ns)
-                self._cut = self._cut & ~(1 << pin) | (wanted_ns > limit_ns) << pin
+    def count(self, pin: int, at_ns: int, limit: int) -> bool:
+        """Count an edge of a pin; return whether it has just muted it."""
+        if self.muted >> pin & 1:
+            return False
+        if at_ns // NS_PER_S != self._second:
+            self._second = at_ns // NS_PER_S
+            self._edges = [0] * N_INPUTS
+        self._edges[pin] += 1
+        chatters = self._edges[pin] > limit
+        self.muted |= chatters << pin
+        return chatters
 
     def step(self, step_ns: int) -> None:
-        """Move all times along with a clock that was stepped, so that nothing stays on longer for it."""
-        self._on_since_ns = [since_ns + step_ns for since_ns in self._on_since_ns]
-        self._off_at_ns = [at_ns if at_ns == NEVER_NS else at_ns + step_ns for at_ns in self._off_at_ns]
+        """Move along with a clock that was stepped by whole seconds."""
+        self._second += step_ns // NS_PER_S
+
+
+class LocalRule:
+    """One local rule: the next of these beams to break fires a pulse on these outputs, once.
+
+    Attributes
+    ----------
+    beams, outputs, length_ms
+        As last written.
+    """
+
+    __slots__ = ("_new_from_ns", "_until_ns", "_words", "beams", "length_ms", "outputs")
+
+    def __init__(self) -> None:
+        self.beams = self.outputs = self.length_ms = 0
+        self._words = b""
+        self._until_ns = self._new_from_ns = LONG_AGO_NS
+
+    def write(self, words: bytes, at_ns: int) -> bool:
+        """Take the first eight bytes of a rule; return False if it is none."""
+        beams, outputs, length_ms, window_ms = RULE_WORDS.unpack(words)
+        beams, outputs = beams & BEAMS, outputs & ALL_OUTPUTS
+        if window_ms and not (beams and outputs and length_ms):
+            return False
+        if words == self._words and at_ns < self._new_from_ns:
+            return True  # the same request once more
+        self.beams, self.outputs, self.length_ms = beams, outputs, length_ms
+        self._words = words
+        self._until_ns = self._new_from_ns = at_ns + window_ms * NS_PER_MS
+        return True
+
+    def read(self, at_ns: int) -> bytes:
+        """Return its content, with what is left of its window."""
+        left_ms = -(-max(0, self._until_ns - at_ns) // NS_PER_MS)
+        return RULE_WORDS.pack(self.beams, self.outputs, self.length_ms, left_ms) + bytes(2)
+
+    def stands(self, at_ns: int) -> bool:
+        """Whether a beam would fire it."""
+        return at_ns < self._until_ns
+
+    def spend(self) -> None:
+        """It has fired."""
+        self._until_ns = LONG_AGO_NS
+
+    def clear(self) -> None:
+        """Forget that it was asked for: the same request is a new one."""
+        self._until_ns = self._new_from_ns = LONG_AGO_NS
+
+    def step(self, step_ns: int) -> None:
+        """Move along with a clock that was stepped."""
+        self._until_ns += step_ns
+        self._new_from_ns += step_ns

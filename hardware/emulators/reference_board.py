@@ -9,19 +9,20 @@ Manual
     board.outgoing(now_ns)                   # bytes for the host
     board.due_ns()                           # when advance() next has something to do
 
-*The world* touches it with :meth:`~EmulatedBoard.set_beam`, :meth:`~EmulatedBoard.set_lick`,
-:meth:`~EmulatedBoard.set_interlock` and :meth:`~EmulatedBoard.reset`, and looks at ``outputs`` (bit mask now) and
-:meth:`~EmulatedBoard.take_edges`: every true edge of an output pin as ``(t_host_ns, pin, level)``.
+*The world* touches it with :meth:`~EmulatedBoard.set_input` (pins 0 to 3 beams, 4 and 5 licks, or what else is wired
+there), :meth:`~EmulatedBoard.set_interlock` and :meth:`~EmulatedBoard.reset`, and looks at ``outputs`` (bit mask now)
+and :meth:`~EmulatedBoard.take_edges`: every true edge of an output pin as ``(t_host_ns, pin, level)``.
 
 *Time.* The board has its own clock: it starts at ``device_ns``, runs ``knobs.clock_ppm`` fast, and stamps in whole
 32 µs. Deadlines are exact in device time, whenever ``advance`` is called: an output switched on at T for 25 ms goes off
 at T + 25 ms. Calls must not go back in time; if one does, it counts as happening at the latest time seen.
 
-*Safety* is the firmware's. Lasers need ``Arm`` (key 0xA5) and a closed interlock; opening the interlock cuts them and
-disarms. Each output has a longest time on, counted from its ON edge: a longer pulse is cut there and raises a fault.
-Without a valid frame for HostTimeoutMs everything goes off, is disarmed and falls to standby. Boot: all off, disarmed.
+*Safety* is the firmware's, as :mod:`hardware.board_registers` has it. Lasers need ``Arm`` (key 0xA5) and a closed
+interlock; opening the interlock cuts them and disarms. Each output has a longest time on, counted from its ON edge, a
+least gap between pulses, and a longest time on within a minute. An input that changes too often is muted. Without a
+valid frame for HostTimeoutMs everything goes off, is disarmed and falls to standby. Boot: all off, disarmed.
 
-*Faults.* ``board.knobs`` breaks things: see :class:`Knobs`. Registers: :mod:`hardware.board_registers`.
+*Faults.* ``board.knobs`` breaks things: see :class:`~hardware.emulators.board_parts.Knobs`.
 """
 
 from typing import Final
@@ -34,16 +35,22 @@ from hardware.board_registers import (
     LASER_OUTPUTS,
     LICK_PINS,
     MODE_ACTIVE,
+    N_INPUTS,
     N_OUTPUTS,
+    N_RULES,
     PULSE_WORDS,
     RANGES,
+    RULE_WORDS,
     U16,
     BootCause,
     FaultBit,
     Register,
     payload_type,
 )
-from hardware.emulators.board_parts import BoardClock, Knobs, Outputs
+from hardware.device import NoSuchPin
+from hardware.emulators.board_contents import CONSTANTS, LIVE
+from hardware.emulators.board_outputs import Outputs
+from hardware.emulators.board_parts import BEAMS, BoardClock, Inputs, Knobs, LocalRule
 from hardware.harp import (
     TICK_NS,
     CoreRegister,
@@ -55,12 +62,10 @@ from hardware.harp import (
     event,
     reply,
 )
-from realtime.errors import DuettoError
 from realtime.records import NEVER_NS, NS_PER_MS, NS_PER_S
 
 NAME: Final = "reference_board"
 
-_BILLION: Final = 1_000_000_000
 _MODE_BITS: Final = 0x03
 _HEARTBEAT: Final = 0x04
 _DUMP: Final = 0x08
@@ -68,43 +73,6 @@ _MUTE: Final = 0x10
 _ALIVE: Final = 0x80
 _RESET_DEFAULT: Final = 0x01
 _ECHOED: Final = frozenset({Register.OUTPUT_SET, Register.OUTPUT_CLEAR, Register.PULSE_CMD, Register.KEEP_ALIVE})
-
-_VERSION: Final = bytes((1, 13, 0, 0, 1, 0, 1, 0, 0)) + b"EMU" + bytes(20)
-_CONSTANTS: Final = {
-    **{address: (PayloadType.U8, bytes((value,))) for address, value in enumerate((1, 0, 0, 1, 13, 0, 1), start=1)},
-    int(CoreRegister.RESET_DEVICE): (PayloadType.U8, b"\x40"),
-    int(CoreRegister.DEVICE_NAME): (PayloadType.U8, b"EmulatedBoard".ljust(25, b"\0")),
-    int(CoreRegister.SERIAL_NUMBER): (PayloadType.U16, bytes(2)),
-    int(CoreRegister.CLOCK_CONFIGURATION): (PayloadType.U8, b"\x40"),
-    int(CoreRegister.TIMESTAMP_OFFSET): (PayloadType.U8, bytes(1)),
-    int(CoreRegister.UID): (PayloadType.U8, bytes(16)),
-    int(CoreRegister.TAG): (PayloadType.U8, bytes(8)),
-    int(CoreRegister.VERSION): (PayloadType.U8, _VERSION),
-    int(Register.OUTPUT_SET): (PayloadType.U16, bytes(2)),
-    int(Register.OUTPUT_CLEAR): (PayloadType.U16, bytes(2)),
-    int(Register.PULSE_CMD): (PayloadType.U16, bytes(8)),
-}
-"""Registers that always read the same."""
-_LIVE: Final = {
-    int(CoreRegister.WHO_AM_I): (PayloadType.U16, 2),
-    int(CoreRegister.TIMESTAMP_SECONDS): (PayloadType.U32, 4),
-    int(CoreRegister.TIMESTAMP_MICROSECONDS): (PayloadType.U16, 2),
-    int(CoreRegister.OPERATION_CONTROL): (PayloadType.U8, 1),
-    int(CoreRegister.HEARTBEAT): (PayloadType.U16, 2),
-    int(Register.DIGITAL_INPUT_STATE): (PayloadType.U8, 1),
-    int(Register.OUTPUT_STATE): (PayloadType.U16, 2),
-    int(Register.FAULT): (PayloadType.U8, 1),
-    int(Register.OUTPUT_EVENT): (PayloadType.U8, 1),
-    int(Register.EVENT_COUNT): (PayloadType.U16, 2),
-    int(Register.ERROR_COUNTERS): (PayloadType.U16, 8),
-    int(Register.ARM): (PayloadType.U8, 1),
-    int(Register.BOOT_CAUSE): (PayloadType.U8, 1),
-}
-"""Registers that show the board's state: element type and size in bytes."""
-
-
-class NoSuchPin(DuettoError):
-    """Somebody reached for a sensor that the board does not have."""
 
 
 class EmulatedBoard:
@@ -129,6 +97,8 @@ class EmulatedBoard:
     _cause: BootCause
     _framer: Framer
     _settings: dict[int, int]
+    _pins: Outputs
+    _rules: tuple[LocalRule, ...]
     _control: int
     _fault: int
     _count: int
@@ -138,11 +108,10 @@ class EmulatedBoard:
     def __init__(self, now_ns: int = 0, device_ns: int = 0, knobs: Knobs | None = None) -> None:
         self.knobs = knobs or Knobs()
         self._now_ns = now_ns
-        self._inputs = 0
+        self._inputs = Inputs(0)
         self._edges: list[tuple[int, int, int]] = []
         self._sent: list[bytes] = []
-        self._pins = Outputs(interlock_closed=True)
-        self._boot(now_ns, device_ns, BootCause.POWER)
+        self._boot(now_ns, device_ns, BootCause.POWER, interlock_closed=True)
 
     @property
     def outputs(self) -> int:
@@ -188,40 +157,44 @@ class EmulatedBoard:
     def outgoing(self, now_ns: int) -> bytes:
         """Return what the board has sent by ``now_ns``, after the knobs have had their way with it."""
         self.advance(now_ns)
-        knobs = self.knobs
         data = b"".join(self._sent)
         self._sent.clear()
-        if knobs.silence:
-            return b""
-        if knobs.garbage:
-            data, knobs.garbage = knobs.garbage + data, b""
-        if knobs.drop:
-            lost = min(knobs.drop, len(data))
-            data, knobs.drop = data[lost:], knobs.drop - lost
-        if knobs.corrupt:
-            hit = min(knobs.corrupt, len(data))
-            data, knobs.corrupt = bytes(byte ^ 0x55 for byte in data[:hit]) + data[hit:], knobs.corrupt - hit
-        return data
+        return self.knobs.spoil(data)
+
+    def set_input(self, pin: int, high: bool, now_ns: int) -> None:
+        """Put an input pin (0 to 5, as in register 32) high or low."""
+        if not 0 <= pin < N_INPUTS:
+            raise NoSuchPin(f"The emulated board has no input on pin {pin}. Use one of 0 to {N_INPUTS - 1}.")
+        self.advance(now_ns)
+        before = self._inputs.state
+        if not self._inputs.put(pin, high) or self._now_ns < self._booted_ns:
+            return
+        chatters = self._inputs.count(pin, self._device_ns, self._settings[Register.CHATTER_LIMIT])
+        self._tell_inputs(before)
+        self._fire_rules(self._inputs.state & ~before & BEAMS)
+        if chatters:
+            self._raise(FaultBit.CHATTER, self._device_ns)
+        self._schedule()
 
     def set_beam(self, pin: int, broken: bool, now_ns: int) -> None:
         """Break or restore the poke beam on ``pin`` (0 to 3)."""
         if pin not in BEAM_PINS:
             raise NoSuchPin(f"The emulated board has no beam on pin {pin}. Use one of 0 to 3.")
-        self._set_input(pin, broken, now_ns)
+        self.set_input(pin, broken, now_ns)
 
     def set_lick(self, pin: int, touched: bool, now_ns: int) -> None:
         """Touch or leave the lick sensor on ``pin`` (4 or 5, as in register 32)."""
         if pin not in LICK_PINS:
             raise NoSuchPin(f"The emulated board has no lick sensor on pin {pin}. Use 4 or 5.")
-        self._set_input(pin, touched, now_ns)
+        self.set_input(pin, touched, now_ns)
 
     def set_interlock(self, closed: bool, now_ns: int) -> None:
         """Open or close the interlock loop; opening it cuts the lasers and disarms."""
         self.advance(now_ns)
+        opened = self.interlock_closed and not closed
         self._pins.interlock_closed = closed
-        if not closed:
-            self._drive(0, LASER_OUTPUTS, self._device_ns)
-            self._pins.armed = False
+        if opened:
+            self._disarm()
             self._raise(FaultBit.INTERLOCK, self._device_ns)
         self._schedule()
 
@@ -229,15 +202,18 @@ class EmulatedBoard:
         """Restart the board: outputs low, everything at its default, clock at 0; deaf for ``boot_ns``."""
         self.advance(now_ns)
         self._note_edges(self.outputs, 0, self._now_ns)
-        self._boot(self._now_ns + boot_ns, 0, cause)
+        self._boot(self._now_ns + boot_ns, 0, cause, self.interlock_closed)
 
     def take_edges(self) -> list[tuple[int, int, int]]:
         """Return the output pins' true edges since the last call, as ``(t_host_ns, pin, level)``, in order."""
         edges, self._edges = self._edges, []
         return edges
 
-    def _boot(self, host_ns: int, device_ns: int, cause: BootCause) -> None:
-        self._pins = Outputs(self.interlock_closed)
+    def _boot(self, host_ns: int, device_ns: int, cause: BootCause, interlock_closed: bool) -> None:
+        self._settings = dict(DEFAULTS)
+        self._pins = Outputs(self._settings, interlock_closed)
+        self._inputs = Inputs(self._inputs.pins)
+        self._rules = tuple(LocalRule() for _ in range(N_RULES))
         self._booted_ns = host_ns
         self._clock = BoardClock(host_ns, device_ns, self.knobs.clock_ppm)
         self._device_ns = self._heard_ns = device_ns
@@ -245,7 +221,6 @@ class EmulatedBoard:
         self._framer = Framer()
         self._sent.clear()
         self._control = 0
-        self._settings = dict(DEFAULTS)
         self._fault = 0
         self._count = 0
         self._bad_checksums = 0
@@ -257,10 +232,15 @@ class EmulatedBoard:
 
     def _schedule(self) -> None:
         """Find the next deadline, in device time."""
-        deadline_ns = min(self._beat_ns, self._pins.due_ns()) if self.outputs else self._beat_ns
-        if self.outputs or self.armed or self._active:
+        deadline_ns = min(self._beat_ns, self._pins.due_ns())
+        if self._watched or any(rule.stands(self._device_ns) for rule in self._rules):
             deadline_ns = min(deadline_ns, self._watchdog_ns)
         self._deadline_ns = deadline_ns
+
+    @property
+    def _watched(self) -> bool:
+        """Whether there is anything that a host that has died must not leave behind."""
+        return bool(self.outputs or self.armed or self._active)
 
     @property
     def _active(self) -> bool:
@@ -271,20 +251,18 @@ class EmulatedBoard:
         return self._heard_ns + self._settings[Register.HOST_TIMEOUT_MS] * NS_PER_MS
 
     def _fire(self, at_ns: int) -> None:
-        watched = self.outputs or self.armed or self._active
-        ended, was_cut = self._pins.ended(at_ns)
-        if ended:
-            self._drive(0, ended, at_ns)
-        if was_cut:
-            self._raise(FaultBit.MAX_ON, at_ns)
+        ended, faults = self._pins.ended(at_ns)
+        if at_ns >= self._watchdog_ns:
+            self._clear_rules()
+            if self._watched:
+                ended, faults = ALL_OUTPUTS, faults | FaultBit.WATCHDOG
+                self._pins.armed = False
+                self._control &= ~_MODE_BITS
+        self._switch_off(ended, at_ns)
         if at_ns >= self._beat_ns:
             self._beat_ns += NS_PER_S
             self._beat(at_ns)
-        if watched and at_ns >= self._watchdog_ns:
-            self._drive(0, ALL_OUTPUTS, at_ns)
-            self._raise(FaultBit.WATCHDOG, at_ns)
-            self._pins.armed = False
-            self._control &= ~_MODE_BITS
+        self._raise(faults, at_ns)
 
     def _beat(self, at_ns: int) -> None:
         if self._control & _HEARTBEAT:
@@ -295,36 +273,49 @@ class EmulatedBoard:
 
     # --- outputs and inputs
 
-    def _drive(self, switch_on: int, switch_off: int, at_ns: int) -> None:
-        """Change the outputs and tell of it: the one place that does."""
-        before = self.outputs
-        changed = self._pins.drive(switch_on, switch_off, at_ns)
+    def _switch_on(self, mask: int, lengths_ms: list[int]) -> None:
+        """Switch on what may go on of ``mask``, each for its length (0: as long as it may)."""
+        changed, faults = self._pins.switch_on(mask & ALL_OUTPUTS, lengths_ms, self._device_ns)
+        self._tell_outputs(changed, self._device_ns)
+        self._raise(faults, self._device_ns)
+
+    def _switch_off(self, mask: int, at_ns: int) -> None:
+        self._tell_outputs(self._pins.switch_off(mask, at_ns), at_ns)
+
+    def _tell_outputs(self, changed: int, at_ns: int) -> None:
         if changed:
-            self._note_edges(changed, before ^ changed, self._clock.host_ns(at_ns))
+            self._note_edges(changed, self.outputs, self._clock.host_ns(at_ns))
             if not self.knobs.suppress_edges:
                 self._tell(Register.OUTPUT_EVENT, PayloadType.U8, bytes((self.outputs,)), at_ns)
 
     def _note_edges(self, changed: int, after: int, host_ns: int) -> None:
         self._edges += [(host_ns, pin, after >> pin & 1) for pin in range(N_OUTPUTS) if changed >> pin & 1]
 
-    def _switch_on(self, mask: int, lengths_ms: list[int]) -> None:
-        """Switch on the outputs of ``mask``, each for its length (0: its max-on), never beyond its max-on."""
-        if mask & LASER_OUTPUTS and not self._pins.lasers_allowed:
-            self._raise(FaultBit.DISARMED, self._device_ns)
-        self._drive(mask, 0, self._device_ns)
-        limits_ms = [self._settings[Register.MAX_ON_MS + pin] for pin in range(N_OUTPUTS)]
-        self._pins.limit(mask, lengths_ms, limits_ms, self._device_ns)
+    def _disarm(self) -> None:
+        self._pins.armed = False
+        self._clear_rules()
+        self._switch_off(LASER_OUTPUTS, self._device_ns)
 
-    def _set_input(self, pin: int, high: bool, now_ns: int) -> None:
-        self.advance(now_ns)
-        after = self._inputs & ~(1 << pin) | high << pin
-        if after == self._inputs:
-            return
-        self._inputs = after
-        listening = self._active and self._settings[Register.EVENT_ENABLE] & 1
-        if listening and self._now_ns >= self._booted_ns:
-            self._tell(Register.DIGITAL_INPUT_STATE, PayloadType.U8, bytes((after,)), self._device_ns)
-            self._schedule()
+    def _tell_inputs(self, before: int) -> None:
+        state = self._inputs.state
+        if state != before and self._active and self._settings[Register.EVENT_ENABLE] & 1:
+            self._tell(Register.DIGITAL_INPUT_STATE, PayloadType.U8, bytes((state,)), self._device_ns)
+
+    def _listen(self, mask: int) -> None:
+        """Listen again to muted inputs."""
+        before = self._inputs.state
+        self._inputs.muted &= ~mask
+        self._tell_inputs(before)
+
+    def _fire_rules(self, risen: int) -> None:
+        for rule in self._rules:
+            if rule.beams & risen and rule.stands(self._device_ns):
+                rule.spend()
+                self._switch_on(rule.outputs, [rule.length_ms] * N_OUTPUTS)
+
+    def _clear_rules(self) -> None:
+        for rule in self._rules:
+            rule.clear()
 
     # --- messages
 
@@ -335,7 +326,7 @@ class EmulatedBoard:
     def _raise(self, bits: int, at_ns: int) -> None:
         if bits & ~self._fault:
             self._fault |= bits
-            self._send(event(Register.FAULT, PayloadType.U8, bytes((self._fault,)), at_ns))
+            self._send(event(Register.FAULT, PayloadType.U16, U16.pack(self._fault), at_ns))
 
     def _send(self, frame: bytes) -> None:
         self._sent.append(frame)
@@ -374,11 +365,11 @@ class EmulatedBoard:
         if address in self._settings:
             kind = payload_type(address)
             return kind, self._settings[address].to_bytes(kind, "little")
-        if address in _CONSTANTS:
-            return _CONSTANTS[address]
-        if address not in _LIVE:
+        if address in CONSTANTS:
+            return CONSTANTS[address]
+        if address not in LIVE:
             return None
-        kind, size = _LIVE[address]
+        kind, size = LIVE[address]
         return kind, self._live(address).to_bytes(size, "little")
 
     def _live(self, address: int) -> int:
@@ -395,7 +386,7 @@ class EmulatedBoard:
             case CoreRegister.HEARTBEAT:
                 return int(self._active)
             case Register.DIGITAL_INPUT_STATE:
-                return self._inputs
+                return self._inputs.state
             case Register.OUTPUT_STATE | Register.OUTPUT_EVENT:
                 return self.outputs
             case Register.FAULT:
@@ -406,8 +397,13 @@ class EmulatedBoard:
                 return self._bad_checksums
             case Register.ARM:
                 return int(self.armed)
-            case _:
+            case Register.BOOT_CAUSE:
                 return int(self._cause)
+            case Register.MUTED_INPUTS:
+                return self._inputs.muted
+            case _:
+                rule = self._rules[address - Register.LOCAL_RULE]
+                return int.from_bytes(rule.read(self._device_ns), "little")
 
     def _write(self, address: int, payload: bytes) -> bool:
         """Carry out a write; return False if the board refuses it."""
@@ -416,23 +412,28 @@ class EmulatedBoard:
             low, high = RANGES[address]
             if low <= value <= high:
                 self._settings[address] = value
+                self._pins.plan(self._device_ns)
             return low <= value <= high
+        if Register.LOCAL_RULE <= address < Register.LOCAL_RULE + N_RULES:
+            return self._write_rule(self._rules[address - Register.LOCAL_RULE], payload)
         match address:
             case Register.KEEP_ALIVE:
                 return True
             case Register.PULSE_CMD:
                 return self._pulse(payload)
             case Register.OUTPUT_CLEAR:
-                self._drive(0, value, self._device_ns)
+                self._switch_off(value, self._device_ns)
             case Register.OUTPUT_SET:
                 lengths = [self._settings[Register.PULSE_MS + pin] for pin in range(N_OUTPUTS)]
                 enabled = self._settings[Register.OUTPUT_PULSE_ENABLE]
                 self._switch_on(value, [ms if enabled >> pin & 1 else 0 for pin, ms in enumerate(lengths)])
             case Register.OUTPUT_STATE:
-                self._drive(0, ~value & ALL_OUTPUTS, self._device_ns)
+                self._switch_off(~value, self._device_ns)
                 self._switch_on(value, [0] * N_OUTPUTS)
             case Register.FAULT:
                 self._fault &= ~value
+            case Register.MUTED_INPUTS:
+                self._listen(value)
             case Register.ARM:
                 self._arm(value)
             case CoreRegister.OPERATION_CONTROL:
@@ -451,18 +452,23 @@ class EmulatedBoard:
             return False
         if nonce != self._nonce:
             self._nonce = nonce
-            self._switch_on(mask & ALL_OUTPUTS, [length_ms] * N_OUTPUTS)
+            self._switch_on(mask, [length_ms] * N_OUTPUTS)
         return True
+
+    def _write_rule(self, rule: LocalRule, payload: bytes) -> bool:
+        words, crc = payload[: RULE_WORDS.size], payload[RULE_WORDS.size :]
+        return U16.pack(crc16(words)) == crc and rule.write(words, self._device_ns)
 
     def _arm(self, value: int) -> None:
         if value == ARM_KEY:
             self._pins.armed = self.interlock_closed
         elif value == 0:
-            self._pins.armed = False
-            self._drive(0, LASER_OUTPUTS, self._device_ns)
+            self._disarm()
 
     def _set_control(self, value: int) -> None:
         self._control = value & ~_DUMP
+        if not self._active:
+            self._clear_rules()
         beating = value & (_HEARTBEAT | _ALIVE)
         self._beat_ns = (self._device_ns // NS_PER_S + 1) * NS_PER_S if beating else NEVER_NS
         if value & _DUMP:
@@ -477,6 +483,9 @@ class EmulatedBoard:
         self._device_ns += step_ns
         self._heard_ns += step_ns
         self._pins.step(step_ns)
+        self._inputs.step(step_ns)
+        for rule in self._rules:
+            rule.step(step_ns)
         if self._beat_ns != NEVER_NS:
             self._beat_ns += step_ns
         self._clock = BoardClock(self._now_ns, self._device_ns, self.knobs.clock_ppm)

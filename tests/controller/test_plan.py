@@ -36,9 +36,9 @@ def test_the_numbers_of_the_rig_file_become_nanoseconds():
     assert params[Param.TRIAL_LIMIT] == 60 * NS_PER_S
     assert params[Param.DRINK] == 2 * NS_PER_S
     assert params[Param.TIMEOUT] == 0
-    assert params[Param.VALVE] == 30 * NS_PER_MS
+    assert params[Param.VALVE_A] == params[Param.VALVE_B] == 30 * NS_PER_MS
     assert params[Param.LIGHT] == 8 * NS_PER_S
-    assert (planned().grace_ns, planned().free_ns) == (5 * NS_PER_MS, 30 * NS_PER_MS)
+    assert (planned().grace_ns, planned().free_ns) == (5 * NS_PER_MS, (30 * NS_PER_MS, 30 * NS_PER_MS))
 
 
 def test_a_trial_limit_of_zero_is_never():

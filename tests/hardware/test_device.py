@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from hardware import device
-from hardware.device import BadModule, Lane, RecordWriter, Request, animal_of, find_drivers, find_emulators
-from realtime.records import EVENT, NEVER_NS, Fault, Flag, Kind, Line
+from hardware.device import BadModule, Lane, RecordWriter, Request, WireFaults, animal_of, find_drivers, find_emulators
+from realtime.records import EVENT, NEVER_NS, Fault, Flag, Kind, Line, Role
 
 MS = 1_000_000
+DEMANDED = ("BAUD", "ROLES", "CONFIRMS", "create")
+SOUND = '"""Doc."""\nNAME = "same"\nBAUD = 1\nROLES = 1\nCONFIRMS = 1\ncreate = 1\n'
 
 
 def request(address: int = 208, line: Line | None = None, echo: bytes | None = None) -> Request:
@@ -21,6 +23,8 @@ def test_drivers_are_found_by_walking_their_folder():
         assert name == module.NAME
         assert callable(module.create)
         assert module.BAUD > 0
+        assert module.ROLES.issubset(set(Role) - {Role.ARM})
+        assert module.CONFIRMS.issubset(module.ROLES & {Role.VALVE, Role.LASER})
         assert module.__doc__.splitlines()[0].endswith(".")
 
 
@@ -34,20 +38,57 @@ def test_emulators_are_found_by_the_name_of_their_driver_and_helpers_are_not_mis
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('"""Doc."""\nNAME = "one"\n', "lacks BAUD, create"),
-        ('NAME = "one"\nBAUD = 1\ncreate = 1\n', "lacks docstring"),
-        ('"""Doc."""\nNAME = "same"\nBAUD = 1\ncreate = 1\n', "taken twice"),
+        ('"""Doc."""\nNAME = "one"\n', "lacks BAUD, ROLES, CONFIRMS, create"),
+        (SOUND.replace("ROLES = 1\n", "").replace("same", "one"), "lacks ROLES"),
+        (SOUND.replace('"""Doc."""\n', "").replace("same", "one"), "lacks docstring"),
+        (SOUND, "taken twice"),
     ],
 )
 def test_a_module_that_is_no_driver_is_refused_by_name(tmp_path, monkeypatch, text, complaint):
     package = f"drivers_{abs(hash(complaint))}"
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text("")
-    (tmp_path / package / "a_good.py").write_text('"""Doc."""\nNAME = "same"\nBAUD = 1\ncreate = 1\n')
+    (tmp_path / package / "a_good.py").write_text(SOUND)
     (tmp_path / package / "b_other.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(BadModule, match=complaint):
-        device._find(package, ("BAUD", "create"))
+        device._find(package, DEMANDED)
+
+
+def test_a_sound_wire_changes_nothing():
+    assert WireFaults().spoil(b"sound") == b"sound"
+
+
+def test_each_fault_of_a_wire_is_used_up_in_its_turn():
+    wire = WireFaults(garbage=b"??", drop=3, corrupt=2)
+    assert wire.spoil(b"") == b""
+    assert (wire.garbage, wire.drop, wire.corrupt) == (b"", 1, 2)
+    assert wire.spoil(b"abcd") == bytes((ord("b") ^ 0x55, ord("c") ^ 0x55)) + b"d"
+    assert wire.spoil(b"abcd") == b"abcd"
+
+
+def test_a_dead_transmitter_uses_nothing_up():
+    wire = WireFaults(garbage=b"?", drop=1, corrupt=1, duplicate=1, silence=True)
+    assert wire.spoil(b"abc") == b""
+    assert (wire.garbage, wire.drop, wire.corrupt, wire.duplicate) == (b"?", 1, 1, 1)
+    wire.silence = False
+    assert wire.spoil(b"abc") == bytes((ord("a") ^ 0x55,)) + b"bc"
+
+
+def test_the_writer_of_a_driver_that_follows_on_another_goes_on_counting():
+    writer = RecordWriter(source=3, start=41)
+    assert writer.seq == 41
+    writer.add(Kind.CLOCK, 1)
+    writer.add(Kind.CLOCK, 2)
+    assert writer.seq == 43
+    assert writer.take()["source_seq"].tolist() == [42, 43]
+    assert writer.seq == 43
+
+
+def test_numbers_of_records_begin_anew_after_the_last_one_that_fits():
+    writer = RecordWriter(source=3, start=0xFFFFFFFF)
+    writer.add(Kind.CLOCK, 1)
+    assert writer.take()["source_seq"].tolist() == [0]
 
 
 def test_records_are_written_as_events_numbered_without_gaps():
@@ -67,7 +108,7 @@ def test_records_are_written_as_events_numbered_without_gaps():
     assert first["source"].tolist() == [3, 3]
     assert np.concatenate([first, second])["source_seq"].tolist() == [1, 2, 3]
     assert second["t_ns"].tolist() == [-7]
-    for untouched in ("seq", "arrival_ns", "trial", "state", "reserved", "digest"):
+    for untouched in ("seq", "arrival_ns", "trial", "state", "uncertainty_ns", "digest"):
         assert not first[untouched].any()
 
 

@@ -2,34 +2,13 @@
 
 import pytest
 
-from hardware.board_registers import BootCause, Register
+from hardware.board_registers import RULE_WORDS, U16, BootCause, Register
 from hardware.device import BadSettings, DeviceState, SilentDevice, WatchdogExpired, WrongDevice
-from hardware.harp import Framer, MessageType, PayloadType, event, write_request
+from hardware.harp import Framer, MessageType, PayloadType, crc16, event, reply, write_request
 from realtime.records import NEVER_NS, Fault, Flag, Kind, Line, no_events
+from tests.hardware.board_bench import EDGES
 
 MS = 1_000_000
-EDGES = (
-    Kind.POKE_IN,
-    Kind.POKE_OUT,
-    Kind.LICK_IN,
-    Kind.LICK_OUT,
-    Kind.VALVE_ON,
-    Kind.VALVE_OFF,
-    Kind.LASER_ON,
-    Kind.LASER_OFF,
-)
-
-
-def seen(bench, *kinds):
-    """(kind, line) of the edges so far."""
-    return [(record["kind"], record["line"]) for record in bench.records(*(kinds or EDGES))]
-
-
-def sent_to(bench, address):
-    """What the driver wrote to a register, in order."""
-    messages = Framer().feed(bench.written, 0)
-    return [message.payload for message in messages if message.type == MessageType.WRITE and message.address == address]
-
 
 # --- starting
 
@@ -44,9 +23,50 @@ def test_an_identified_board_is_configured_disarmed_active_and_ready(bench):
 
 def test_limits_of_the_rig_are_written_to_the_board(make_bench):
     bench = make_bench(host_timeout_ms=400, max_on_ms={Line.VALVE_B: 90, Line.LASER_A: 5000}).start()
-    assert sent_to(bench, Register.HOST_TIMEOUT_MS) == [(400).to_bytes(2, "little")]
-    assert sent_to(bench, Register.MAX_ON_MS + 1) == [(90).to_bytes(2, "little")]
-    assert sent_to(bench, Register.MAX_ON_MS + 2) == [(5000).to_bytes(2, "little")]
+    assert bench.sent_to(Register.HOST_TIMEOUT_MS) == [(400).to_bytes(2, "little")]
+    assert bench.sent_to(Register.MAX_ON_MS + 1) == [(90).to_bytes(2, "little")]
+    assert bench.sent_to(Register.MAX_ON_MS + 2) == [(5000).to_bytes(2, "little")]
+
+
+def test_gap_duty_and_chatter_limits_are_the_rigs_where_it_names_them_and_else_the_boards_own(make_bench):
+    bench = make_bench(min_gap_ms={Line.VALVE_A: 0}, duty_ms={Line.LASER_B: 60_000}, chatter_hz=1000)
+    for register in range(Register.MIN_GAP_MS, Register.CHATTER_LIMIT + 1):
+        bench.board._settings[register] = 77  # whatever an earlier session had set
+    bench.start()
+    settings = bench.board._settings
+    assert [settings[Register.MIN_GAP_MS + pin] for pin in range(4)] == [0, 10, 10, 10]
+    assert [settings[Register.DUTY_MS + pin] for pin in range(4)] == [10_000, 10_000, 40_000, 60_000]
+    assert settings[Register.CHATTER_LIMIT] == 1000
+
+
+def test_rules_and_mutes_of_an_earlier_session_are_forgotten(make_bench):
+    bench = make_bench()
+    words = RULE_WORDS.pack(1, 1, 20, 60_000)
+    bench.chatter(1, 101)
+    rule = write_request(Register.LOCAL_RULE, PayloadType.U16, words + U16.pack(crc16(words)))
+    bench.board.feed(rule, bench.now_ns)
+    bench.board.outgoing(bench.now_ns)
+    bench.start()
+    assert bench.board._inputs.muted == 0
+    bench.input(0, True)
+    assert bench.board.take_edges() == []
+    assert bench.edges() == [(Kind.POKE_IN, Line.POKE_B), (Kind.POKE_IN, Line.POKE_A)]
+
+
+@pytest.mark.parametrize("register", [Register.MIN_GAP_MS, Register.DUTY_MS + 3, Register.CHATTER_LIMIT, 222, 223, 224])
+def test_a_limit_that_the_board_does_not_confirm_ends_the_start_by_name(make_bench, register):
+    bench = make_bench()
+    bench.driver.start(bench.now_ns)
+    while bench.driver.state is DeviceState.CONNECTING:
+        bench.board.feed(bench.driver.outgoing(), bench.now_ns)
+        told = Framer().feed(bench.board.outgoing(bench.now_ns), 0)
+        for message in (message for message in told if message.address != register):
+            frame = reply(message.type, message.address, message.payload_type, message.payload, message.device_ns)
+            bench.driver.feed(frame, bench.now_ns)
+        bench.now_ns += MS
+        bench.driver.poll(bench.now_ns)
+    assert bench.driver.state is DeviceState.FAULTED
+    assert bench.faults() == [Fault.DEVICE_REFUSED]
 
 
 def test_another_device_on_the_port_is_named_and_told_nothing(make_bench):
@@ -124,7 +144,7 @@ def test_a_valve_left_open_by_an_earlier_session_is_closed_and_is_no_reward_of_t
     bench.start()
     assert bench.board.outputs == 0
     assert bench.driver.state is DeviceState.READY
-    assert seen(bench) == []
+    assert bench.edges() == []
 
 
 @pytest.mark.parametrize(
@@ -138,6 +158,16 @@ def test_a_valve_left_open_by_an_earlier_session_is_closed_and_is_no_reward_of_t
         ({"max_on_ms": {Line.VALVE_A: 2001}}, "takes 1 to 2000"),
         ({"host_timeout_ms": 49}, "takes 50 to 5000"),
         ({"keep_alive_ms": 251}, "at most half"),
+        ({"min_gap_ms": {Line.VALVE_A: 60_001}}, "min_gap_ms of VALVE_A is 60001; the board takes 0 to 60000"),
+        ({"duty_ms": {Line.LASER_B: 0}}, "duty_ms of LASER_B is 0; the board takes 1 to 60000"),
+        ({"chatter_hz": 9}, "chatter_hz is 9; the board takes 10 to 1000"),
+        ({"stuck_ns": 0}, "must be above 0"),
+        ({"copies": {Line.VALVE_A: 2}}, "VALVE_A is its own output"),
+        ({"pins": {}, "copies": {Line.LICK_B: 2}}, "LICK_B is no output"),
+        ({"pins": {}, "copies": {Line.ARM: 2}}, "ARM is no output"),
+        ({"pins": {}, "copies": {Line.LASER_A: 6}}, "use 0 to 5"),
+        ({"pins": {Line.POKE_A: 2}, "copies": {Line.LASER_A: 2}}, "share a pin"),
+        ({"pins": {}, "copies": {Line.LASER_A: 4, Line.LASER_B: 4}}, "share a pin"),
     ],
 )
 def test_a_rig_that_asks_for_what_the_board_has_not_is_refused_before_anything_is_sent(make_bench, settings, sentence):
@@ -157,7 +187,7 @@ def test_pokes_and_licks_are_reported_by_line_and_animal_at_the_boards_own_time(
     bench.board.set_beam(1, False, bench.now_ns)
     bench.board.set_lick(4, False, bench.now_ns)
     bench.run(1)
-    assert seen(bench) == [
+    assert bench.edges() == [
         (Kind.POKE_IN, Line.POKE_B),
         (Kind.LICK_IN, Line.LICK_A),
         (Kind.POKE_OUT, Line.POKE_B),
@@ -174,17 +204,17 @@ def test_a_beam_that_is_broken_before_the_start_is_told_once_and_marked_as_held(
     bench = make_bench()
     bench.board.set_beam(0, True, bench.now_ns)
     bench.start()
-    assert seen(bench) == [(Kind.POKE_IN, Line.POKE_A)]
+    assert bench.edges() == [(Kind.POKE_IN, Line.POKE_A)]
     assert bench.records(Kind.POKE_IN)["flags"].tolist() == [Flag.HELD]
     bench.board.set_beam(0, False, bench.now_ns)
     bench.run(1)
-    assert seen(bench)[1:] == [(Kind.POKE_OUT, Line.POKE_A)]
+    assert bench.edges()[1:] == [(Kind.POKE_OUT, Line.POKE_A)]
 
 
 def test_a_beam_on_a_pin_that_the_rig_does_not_use_makes_no_record(bench):
     bench.board.set_beam(3, True, bench.now_ns)
     bench.run(1)
-    assert seen(bench) == []
+    assert bench.edges() == []
 
 
 def test_pokes_that_arrive_late_keep_their_own_time(make_bench):
@@ -194,6 +224,20 @@ def test_pokes_that_arrive_late_keep_their_own_time(make_bench):
     bench.board.set_beam(0, True, bench.now_ns)
     bench.run(10)
     assert abs(bench.records(Kind.POKE_IN)["t_ns"][0] - poked_ns) <= 64_000
+
+
+def test_a_copy_of_another_devices_output_is_recorded_as_that_output(make_bench):
+    pins = {Line.POKE_A: 0, Line.VALVE_A: 1}
+    bench = make_bench(pins=pins, copies={Line.LASER_B: 1, Line.VALVE_B: 5}).start()
+    bench.poke(5, ms=20)
+    bench.poke(1, ms=3)
+    assert bench.edges() == [
+        (Kind.VALVE_ON, Line.VALVE_B), (Kind.VALVE_OFF, Line.VALVE_B),
+        (Kind.LASER_ON, Line.LASER_B), (Kind.LASER_OFF, Line.LASER_B),
+    ]  # fmt: skip
+    records = bench.records(*EDGES)
+    assert records["animal"].tolist() == [1] * 4
+    assert records["t_ns"][1] - records["t_ns"][0] == pytest.approx(20 * MS, abs=64_000)
 
 
 # --- outputs
@@ -206,7 +250,7 @@ def test_a_pulse_is_as_long_as_commanded_and_both_edges_come_from_the_board(benc
     assert [(pin, level) for _, pin, level in edges] == [(0, 1), (0, 0)]
     assert edges[1][0] - edges[0][0] == 25 * MS
     records = bench.records(*EDGES)
-    assert seen(bench) == [(Kind.VALVE_ON, Line.VALVE_A), (Kind.VALVE_OFF, Line.VALVE_A)]
+    assert bench.edges() == [(Kind.VALVE_ON, Line.VALVE_A), (Kind.VALVE_OFF, Line.VALVE_A)]
     assert abs(records["t_ns"] - [edge[0] for edge in edges]).max() <= 32_000
     assert bench.faults() == []
 
@@ -248,7 +292,7 @@ def test_a_pulse_whose_answer_is_lost_is_repeated_and_fires_once(bench):
     bench.board.knobs.drop = 2 * (13 + 20)  # the ON event and the answer, twice
     bench.command(Line.VALVE_A, 25, nonce=1)
     bench.run(100)
-    pulses = sent_to(bench, Register.PULSE_CMD)[1:]
+    pulses = bench.sent_to(Register.PULSE_CMD)[1:]
     assert len(pulses) >= 2
     assert len(set(pulses)) == 1
     assert len(bench.board.take_edges()) == 2
@@ -260,8 +304,8 @@ def test_pulses_of_one_length_decided_together_open_at_one_instant_by_one_reques
     on_a, on_b, off_a, off_b = bench.board.take_edges()
     assert on_a[0] == on_b[0]
     assert off_a[0] == off_b[0] == on_a[0] + 25 * MS
-    assert len(sent_to(bench, Register.PULSE_CMD)[1:]) == 1
-    assert seen(bench) == [
+    assert len(bench.sent_to(Register.PULSE_CMD)[1:]) == 1
+    assert bench.edges() == [
         (Kind.VALVE_ON, Line.VALVE_A), (Kind.VALVE_ON, Line.VALVE_B),
         (Kind.VALVE_OFF, Line.VALVE_A), (Kind.VALVE_OFF, Line.VALVE_B),
     ]  # fmt: skip
@@ -300,7 +344,7 @@ def test_a_pulse_whose_request_is_lost_is_repeated_and_fires_once(bench):
     bench.command(Line.VALVE_A, 25, nonce=1)
     assert bench.board.outputs == 0
     bench.run(100)
-    assert seen(bench) == [(Kind.VALVE_ON, Line.VALVE_A), (Kind.VALVE_OFF, Line.VALVE_A)]
+    assert bench.edges() == [(Kind.VALVE_ON, Line.VALVE_A), (Kind.VALVE_OFF, Line.VALVE_A)]
     assert bench.driver.counters()["retries"] == 1
     assert bench.faults() == []
 
@@ -313,7 +357,7 @@ def test_a_pulse_that_is_never_answered_is_given_up_by_name_after_three_repetiti
     assert bench.faults() == []
     bench.run(2)
     assert bench.faults() == [Fault.DEVICE_REFUSED]
-    assert len(sent_to(bench, Register.PULSE_CMD)[1:]) == 4
+    assert len(bench.sent_to(Register.PULSE_CMD)[1:]) == 4
     assert len(bench.board.take_edges()) == 2
 
 
@@ -349,7 +393,7 @@ def test_an_acknowledged_pulse_without_an_edge_is_reported_after_fifty_milliseco
     bench.run(2)
     assert bench.faults() == [Fault.EDGE_MISSING]
     assert bench.records(Kind.FAULT)["line"].tolist() == [Line.VALVE_B]
-    assert seen(bench) == []
+    assert bench.edges() == []
 
 
 def test_a_pulse_that_lengthens_one_still_on_owes_no_second_edge(bench):
@@ -369,7 +413,7 @@ def test_a_pulse_that_is_over_before_its_answer_comes_owes_no_edge_either(bench)
     told = board.outgoing(bench.now_ns)
     driver.feed(told[:13], bench.now_ns)  # the ON event; the answer after it is lost
     bench.run(300)
-    assert seen(bench) == [(Kind.VALVE_ON, Line.VALVE_A), (Kind.VALVE_OFF, Line.VALVE_A)]
+    assert bench.edges() == [(Kind.VALVE_ON, Line.VALVE_A), (Kind.VALVE_OFF, Line.VALVE_A)]
     assert driver.counters()["retries"] == 1
     assert bench.faults() == []
 
@@ -441,7 +485,7 @@ def test_an_open_interlock_cuts_the_light_disarms_and_refuses_to_arm(bench):
     bench.run(40)
     bench.board.set_interlock(False, bench.now_ns)
     bench.run(20)
-    assert seen(bench) == [(Kind.LASER_ON, Line.LASER_A), (Kind.LASER_OFF, Line.LASER_A)]
+    assert bench.edges() == [(Kind.LASER_ON, Line.LASER_A), (Kind.LASER_OFF, Line.LASER_A)]
     bench.command(Line.ARM, 1)
     bench.run(20)
     assert bench.faults() == [Fault.DEVICE_INTERLOCK, Fault.DEVICE_REFUSED]
@@ -491,7 +535,7 @@ def test_closing_leaves_the_board_dark_disarmed_and_in_standby(bench):
     assert not bench.board.armed
     bench.board.set_beam(0, True, bench.now_ns)
     bench.run(2000)
-    assert seen(bench) == [(Kind.LASER_ON, Line.LASER_A), (Kind.LASER_OFF, Line.LASER_A)]
+    assert bench.edges() == [(Kind.LASER_ON, Line.LASER_A), (Kind.LASER_OFF, Line.LASER_A)]
     assert bench.faults() == []
 
 
@@ -540,7 +584,7 @@ def test_a_host_that_was_too_busy_finds_the_boards_watchdog_expired_and_never_ar
     bench.now_ns += 700 * MS
     bench.run(100)
     assert isinstance(bench.driver.error, WatchdogExpired)
-    assert seen(bench) == [(Kind.LASER_ON, Line.LASER_A), (Kind.LASER_OFF, Line.LASER_A)]
+    assert bench.edges() == [(Kind.LASER_ON, Line.LASER_A), (Kind.LASER_OFF, Line.LASER_A)]
     assert abs(bench.records(Kind.LASER_OFF)["t_ns"][0] - fired_ns - 500 * MS) < MS
     bench.command(Line.ARM, 1)
     bench.run(100)
@@ -606,6 +650,22 @@ def test_a_fault_that_is_read_while_it_is_being_cleared_is_told_again_when_it_co
     assert bench.faults() == [Fault.DEVICE_INTERLOCK] * 2
 
 
+def test_a_driver_that_gave_up_while_the_clock_was_set_pings_no_more(make_bench):
+    bench = make_bench(delay_ns=160 * MS)  # requests are repeated in time, three pings are not answered in time
+    bench.driver.start(bench.now_ns)
+    bench.run(20_000)
+    assert bench.driver.fault is Fault.DEVICE_SILENT
+    assert len(bench.sent_to(Register.KEEP_ALIVE)) == 3
+
+
+def test_two_pulses_refused_one_after_the_other_are_both_told(bench):
+    records = no_events(2)
+    records["kind"], records["line"], records["value"] = Kind.COMMAND, (Line.LASER_A, Line.LASER_B), (10 * MS, 20 * MS)
+    bench.driver.command(records, bench.now_ns)
+    bench.run(200)
+    assert bench.troubles() == [(Fault.DEVICE_REFUSED, Line.LASER_A, 0), (Fault.DEVICE_REFUSED, Line.LASER_B, 1)]
+
+
 # --- the wire
 
 
@@ -627,7 +687,7 @@ def test_garbage_before_an_event_loses_nothing_and_is_reported(bench):
     bench.board.knobs.garbage = b"\x00\x99\xfe"
     bench.board.set_beam(0, True, bench.now_ns)
     bench.run(3100)
-    assert seen(bench) == [(Kind.POKE_IN, Line.POKE_A)]
+    assert bench.edges() == [(Kind.POKE_IN, Line.POKE_A)]
     assert bench.faults() == [Fault.GARBAGE]
     assert bench.driver.counters()["garbage_bytes"] == 3
 
@@ -636,7 +696,7 @@ def test_garbage_that_looks_like_a_header_delays_an_event_by_a_few_milliseconds_
     bench.board.knobs.garbage = b"\x03\x28\x20\xff\x11"
     bench.board.set_beam(0, True, bench.now_ns)
     bench.run(6)
-    assert seen(bench) == [(Kind.POKE_IN, Line.POKE_A)]
+    assert bench.edges() == [(Kind.POKE_IN, Line.POKE_A)]
 
 
 @pytest.mark.parametrize("lost_bytes", [1, 7, 13])
@@ -648,7 +708,7 @@ def test_a_lost_event_is_noticed_within_a_second_and_the_beams_are_read_anew(ben
     assert bench.driver.counters()["lost_events"] == 1
     overflow = bench.records(Kind.FAULT)[bench.records(Kind.FAULT)["value"] == Fault.DEVICE_OVERFLOW]
     assert overflow["flags"].tolist() == [Flag.GAP]
-    assert seen(bench) == [(Kind.POKE_IN, Line.POKE_A)]
+    assert bench.edges() == [(Kind.POKE_IN, Line.POKE_A)]
     assert bench.records(Kind.POKE_IN)["flags"].tolist() == [Flag.GAP]
 
 
@@ -657,7 +717,7 @@ def test_a_corrupted_event_is_dropped_counted_and_made_good(bench):
     bench.board.set_beam(0, True, bench.now_ns)
     bench.run(1100)
     assert sorted(bench.faults()) == [Fault.DEVICE_OVERFLOW, Fault.GARBAGE]
-    assert seen(bench) == [(Kind.POKE_IN, Line.POKE_A)]
+    assert bench.edges() == [(Kind.POKE_IN, Line.POKE_A)]
 
 
 def test_an_event_lost_and_undone_leaves_a_gap_on_the_next_edge(bench):
@@ -665,7 +725,7 @@ def test_an_event_lost_and_undone_leaves_a_gap_on_the_next_edge(bench):
     bench.board.set_beam(0, True, bench.now_ns)
     bench.board.set_beam(0, False, bench.now_ns)
     bench.run(1100)
-    assert seen(bench) == []
+    assert bench.edges() == []
     bench.board.set_beam(1, True, bench.now_ns)
     bench.board.set_beam(1, False, bench.now_ns)
     bench.run(1)
@@ -677,7 +737,7 @@ def test_an_event_that_comes_twice_is_one_edge_and_no_loss(bench):
     bench.board.knobs.duplicate = 1
     bench.board.set_beam(0, True, bench.now_ns)
     bench.run(2100)
-    assert seen(bench) == [(Kind.POKE_IN, Line.POKE_A)]
+    assert bench.edges() == [(Kind.POKE_IN, Line.POKE_A)]
     assert bench.faults() == []
     assert bench.driver.counters()["repeated_events"] == 1
 
@@ -688,7 +748,7 @@ def test_a_truncated_request_is_the_boards_to_report_and_the_pulse_is_repeated(b
     bench.board.feed(bytes.fromhex("02 0c d0 ff 02 01 00"), bench.now_ns)  # half a PulseCmd, from nowhere
     bench.command(Line.VALVE_B, 10, nonce=2)
     bench.run(100)
-    assert seen(bench)[2:] == [(Kind.VALVE_ON, Line.VALVE_B), (Kind.VALVE_OFF, Line.VALVE_B)]
+    assert bench.edges()[2:] == [(Kind.VALVE_ON, Line.VALVE_B), (Kind.VALVE_OFF, Line.VALVE_B)]
     assert bench.driver.state is DeviceState.READY
 
 
@@ -727,7 +787,7 @@ def test_every_keep_alive_is_answered_by_a_watermark_that_nothing_later_undercut
 
 
 def test_an_event_that_shares_the_stamp_of_the_watermark_before_it_is_still_later(bench):
-    bench.run(bench.driver._ping_due_ns / MS - bench.now_ns / MS)  # answered at this very instant
+    bench.run(bench.driver._keep_alive.due_ns / MS - bench.now_ns / MS)  # answered at this very instant
     watermark_ns = bench.records(Kind.CLOCK)["t_ns"][-1]
     bench.board.set_beam(0, True, bench.now_ns)
     bench.run(0)

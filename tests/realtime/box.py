@@ -85,7 +85,8 @@ class Setup:
             (Param.TRIAL_LIMIT, self.limit),
             (Param.DRINK, self.drink),
             (Param.TIMEOUT, self.timeout),
-            (Param.VALVE, self.valve),
+            (Param.VALVE_A, self.valve),
+            (Param.VALVE_B, self.valve),
             (Param.LIGHT, self.light),
         ):
             params[:, number] = ns
@@ -116,7 +117,7 @@ class Setup:
             judged=tuple(sorted(set(self.boards))),
             lasers=tuple(sorted(set(self.boards))) if self.lasers else (),
             grace_ns=self.grace,
-            free_ns=self.free,
+            free_ns=(self.free, self.free),
         )
 
     def _routes(self) -> np.ndarray:
@@ -193,11 +194,17 @@ class Box:
         """Let ``animal`` leave its beam at ``t``."""
         return self.edge(Kind.POKE_OUT, animal, t, **rest)
 
-    def report(self, board: int, t: int, *, arrives: int | None = None) -> int:
-        """Let a board show that it has reported everything up to ``t``."""
+    def report(self, board: int, t: int, *, arrives: int | None = None, uncertainty: float = 0.0) -> int:
+        """Let a board show that it has reported everything up to ``t``, by a clock so uncertain [ns]."""
         event = no_events(1)
-        event["kind"], event["t_ns"], event["source"] = Kind.CLOCK, t, board
+        event["kind"], event["t_ns"], event["source"], event["value"] = Kind.CLOCK, t, board, uncertainty
         return self._from_device(event, t if arrives is None else arrives, {})
+
+    def fault(self, board: int, code: float, t: int, *, arrives: int | None = None, **fields: int) -> int:
+        """Let a board (or, as 1, the host) report a fault."""
+        event = no_events(1)
+        event["kind"], event["t_ns"], event["source"], event["value"] = Kind.FAULT, t, board, code
+        return self._from_device(event, t if arrives is None else arrives, fields)
 
     def press(self, what: Operator, t: int, *, animal: int = -1, arrives: int | None = None) -> int:
         """Let a person ask for something at ``t``."""

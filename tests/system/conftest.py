@@ -1,6 +1,5 @@
 """Real sessions with real processes: a rig whose mice are quick, and the command line as a person uses it."""
 
-import json
 import os
 import re
 import select
@@ -13,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from controller.control import ask
+from realtime.errors import DuettoError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,8 +36,8 @@ lick_a = { device = "board", pin = 4 }
 lick_b = { device = "board", pin = 5 }
 valve_a = { device = "board", pin = 0, max_on_ms = 1000 }
 valve_b = { device = "board", pin = 1, max_on_ms = 1000 }
-laser_a = { device = "board", pin = 2, max_on_ms = 10000 }
-laser_b = { device = "board", pin = 3, max_on_ms = 10000 }
+laser_a = { device = "board", pin = 2, on_per_minute_s = 60.0 }
+laser_b = { device = "board", pin = 3, on_per_minute_s = 60.0 }
 
 [task]
 name = "cooperation"
@@ -50,6 +52,9 @@ fixed_s = 0.5
 
 [reward]
 valve_ms = 40.0
+
+[limits]
+light_per_minute_s = 60.0
 
 [inhibition]
 fraction = 0.5
@@ -120,8 +125,10 @@ class Session:
 
     def status(self) -> dict[str, object]:
         """Ask the session how it stands."""
-        answer = duetto("control", self.folder, "status", "--json")
-        return json.loads(answer.stdout) if answer.returncode == 0 else {}
+        try:
+            return dict(ask(self.folder, "status").status)
+        except DuettoError:
+            return {}
 
     def wait_for_trials(self, n: int) -> None:
         """Wait until ``n`` trials have ended."""

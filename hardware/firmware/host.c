@@ -1,0 +1,70 @@
+#include "host.h"
+
+#include <util/atomic.h>
+
+#include "outputs.h"
+#include "report.h"
+#include "rules.h"
+#include "settings.h"
+
+static volatile uint8_t control;
+static uint16_t silent_ms;
+
+uint8_t host_is_active(void)
+{
+    return (control & CONTROL_MODE) == CONTROL_ACTIVE;
+}
+
+static void lost(void)
+{
+    rules_clear();
+    if (!outputs_state() && !outputs_are_armed() && !host_is_active())
+        return;
+    outputs_switch_off(ALL_OUTPUTS);
+    outputs_disarm();
+    control &= (uint8_t)~CONTROL_MODE;
+    report_fault(FAULT_WATCHDOG);
+}
+
+void host_heard(void)
+{
+    ATOMIC_BLOCK(ATOMIC_RESTORESTATE)
+    {
+        silent_ms = 0;
+    }
+}
+
+void host_millisecond(void)
+{
+    /* The first millisecond is a part of one: counting one more makes the timeout never too short. */
+    if (silent_ms <= settings[SET_HOST_TIMEOUT_MS]) {
+        silent_ms++;
+        return;
+    }
+    lost(); /* SAFETY: watchdog */
+}
+
+void host_second(uint32_t began)
+{
+    if (control & CONTROL_HEARTBEAT)
+        report_event(HEARTBEAT, host_is_active(), began);
+    else if (control & CONTROL_ALIVE)
+        report_event(TIMESTAMP_SECONDS, 0, began);
+}
+
+uint8_t host_control(void)
+{
+    return control;
+}
+
+void host_set_control(uint8_t wanted)
+{
+    control = wanted & (uint8_t)~CONTROL_DUMP;
+    if (!host_is_active())
+        rules_clear();
+}
+
+uint8_t host_wants_events(void)
+{
+    return host_is_active() && (settings[SET_EVENT_ENABLE] & 1);
+}

@@ -1,0 +1,391 @@
+"""The proof's bounds are bounds: held against the real machine, three times.
+
+Its own moves are among those that were walked; the path to a worst case leads there; and trying everything, on a grid
+of times, finds nothing worse.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller import plan as plans
+from controller.proof_light import case_of
+from controller.proof_walk import Situation, walk
+from controller.task import PAUSED, PEOPLE, State, Task, To, tasks
+from realtime.machine import Action, Guard, Input, LightFrom, Param, advance
+from realtime.records import NEVER_NS, NO_ROUTE, NS_PER_MS, NS_PER_S, Flag, Kind, Line, no_events
+from tests.realtime.box import Light, Setup
+from tests.realtime.kernels import COMPILED_HERE
+
+S = NS_PER_S
+MS = NS_PER_MS
+MINUTE = 60 * S
+START, FIRST = LightFrom.TRIAL_START, LightFrom.FIRST_POKE
+EVERY_TASK = sorted(tasks())
+
+
+def planned(*lit_rows, light_from=START, stays=False, **numbers):
+    """A plan with light in some rows of its table, of a loop that is never late."""
+    lights = tuple(Light(row, light_from, stays=stays) for row in lit_rows)
+    return Setup(**{"lights": lights, "trials": 20, "grace": 0} | numbers).plan()
+
+
+# -- the walk is the machine's -----------------------------------------------------------------------------------------
+
+TWISTED = Task(
+    name="twisted",
+    summary="guards that may hold or not, a circle, light that starts twice, outputs off in the middle",
+    scope="pair",
+    states=(
+        State("IDLE", on={Input.START: "ITI", Input.STOP: "FINISHED", Input.POKE_B: "EARLY"}),
+        State("EARLY", enter=(Action.REWARD_B,), on={Input.POKE_OUT_B: "IDLE", **PEOPLE}),
+        State("ITI", enter=(Action.NEXT_TRIAL,), lasts=Param.ITI, on={Input.TIMER: "READY", **PEOPLE}),
+        State(
+            "READY",
+            enter=(Action.OPEN_TRIAL, Action.LIGHT_AT_START),
+            lasts=Param.TRIAL_LIMIT,
+            on={
+                Input.POKE_A: (To("ONE", Guard.IN_WINDOW), To("OTHER", Guard.IN_TRIAL)),
+                Input.LICK_A: "QUIET",
+                Input.NEURAL: To("ITI", Guard.IN_WINDOW),
+                Input.TIMER: "QUIET",
+                **PEOPLE,
+            },
+        ),
+        State(
+            "ONE",
+            enter=(Action.MARK_FIRST, Action.LIGHT_AT_FIRST_POKE, Action.REWARD_A),
+            lasts=Param.WINDOW,
+            on={Input.TIMER: To("READY", Guard.IN_WINDOW), Input.POKE_OUT_A: "OTHER", **PEOPLE},
+        ),
+        State(
+            "OTHER",
+            enter=(Action.LIGHT_OFF_AT_OUTCOME, Action.ABORT, Action.REWARD_B),
+            lasts=Param.TIMEOUT,
+            on={Input.TIMER: "ITI", Input.LICK_B: "QUIET", **PEOPLE},
+        ),
+        State("QUIET", enter=(Action.OUTPUTS_OFF,), lasts=Param.DRINK, on={Input.TIMER: "ITI", **PEOPLE}),
+        PAUSED,
+        State("FINISHED", enter=(Action.OUTPUTS_OFF, Action.ABORT)),
+    ),
+)
+
+
+@dataclass
+class Concrete:
+    """A real machine of a plan, fed by hand, and which of its outputs may be on."""
+
+    plan: plans.Plan
+    who: int = 0
+
+    def __post_init__(self):
+        self.machine = self.plan.machine()
+        self.memory = self.machine.memory[self.who : self.who + 1]
+        self.out = no_events(32)
+        self.on = 0
+        self.now = 0
+        self.orders = []
+
+    def give(self, code, at):
+        """Give one input at a time; return whether anything followed. The orders are kept."""
+        if code == Input.TIMER:
+            assert self.memory["deadline_ns"] == at
+            self.memory["deadline_ns"] = NEVER_NS
+        self.now = at
+        n = advance(self.machine, self.who, int(code), at, self.out, 0)
+        self.orders = [
+            (Line(r["line"]), int(r["value"]), bool(r["flags"] & Flag.SHAM))
+            for r in self.out[:n]
+            if r["kind"] == Kind.COMMAND
+        ]
+        for line, length, sham in self.orders:
+            if not sham and self.plan.arrays["routes"][line] != NO_ROUTE:
+                self.on = self.on | 1 << line if length > 0 else self.on & ~(1 << line)
+        return n > 0
+
+    def situation(self, row_kinds):
+        memory = self.memory[0]
+        kind = int(row_kinds[max(0, int(memory["trial"]) - 1)])
+        return Situation(int(memory["state"]), bool(memory["open"]), bool(memory["lit"]), self.on, kind)
+
+
+kinds_of_light = st.builds(
+    Light,
+    row=st.integers(0, 5),
+    light_from=st.sampled_from((START, FIRST)),
+    animals=st.integers(1, 3),
+    sham=st.booleans(),
+    stays=st.booleans(),
+)
+codes = st.sampled_from([Input(code) for code in range(12)])
+told = st.lists(st.tuples(codes, st.integers(0, 6)), max_size=60)
+
+
+@pytest.mark.parametrize("task", [*EVERY_TASK, TWISTED], ids=lambda task: task if isinstance(task, str) else task.name)
+def test_whatever_the_machine_does_is_among_the_moves_that_were_walked(task):
+    @settings(deadline=None, max_examples=100 if COMPILED_HERE else 20, database=None)
+    @given(
+        lights=st.lists(kinds_of_light, max_size=6), told=told, lasers=st.booleans(), limit=st.sampled_from((3, None))
+    )
+    def property_(lights, told, lasers, limit):
+        limit_ns = NEVER_NS if limit is None else limit * S
+        setup = Setup(
+            task=task, lights=tuple(lights), trials=6, limit=limit_ns, lasers=lasers, iti=(1 * S, *[2 * S] * 5)
+        )
+        concrete = Concrete(setup.plan())
+        walked = walk(concrete.plan, 0)
+        entered, before = 0, concrete.situation(walked.row_kinds)
+        for code, dt in told:
+            deadline = int(concrete.memory["deadline_ns"][0])
+            if code == Input.TIMER and deadline == NEVER_NS:
+                continue
+            at = deadline if code == Input.TIMER else min(concrete.now + dt * S // 2, deadline)
+            trial, iti = int(concrete.memory["trial"][0]), int(concrete.machine.params[0, Param.ITI])
+            if not concrete.give(code, at):
+                continue
+            after, loaded = concrete.situation(walked.row_kinds), int(concrete.memory["trial"][0]) > trial
+            dwell = at - entered
+            assert [
+                move
+                for move in walked.moves[before]
+                if (move.code, move.target, move.loads) == (code, after, loaded)
+                and [(o.line, o.length_ns, o.sham) for o in move.orders] == concrete.orders
+                and move.least_ns + iti * move.waits_iti <= dwell <= move.most_ns
+            ], (before, code, after)
+            entered, before = at, after
+
+    property_()
+
+
+# -- the path to a worst case leads there ------------------------------------------------------------------------------
+
+
+def spans_of(commands):
+    """When an output was on, by its commands ``(t, length)``: a new one lengthens, a length of 0 ends."""
+    spans = []
+    for t, length in commands:
+        if spans and spans[-1][1] > t:
+            spans[-1] = (spans[-1][0], t)
+        if length:
+            spans.append((t, t + length))
+    return spans
+
+
+def worst_minute_of(spans):
+    starts = [t for span in spans for t in (span[0], span[1] - MINUTE)]
+    return max((sum(max(0, min(end, t + MINUTE) - max(begin, t)) for begin, end in spans) for t in starts), default=0)
+
+
+def replayed(plan, path, line):
+    """Give the real machine what happens on a path; return the commands for ``line``."""
+    concrete = Concrete(plan, path.walk.who)
+    concrete.memory["trial"] = path.steps[0].row
+    concrete.give(Input.START, 0)
+    commands = []
+    for step in path.steps:
+        assert concrete.memory["state"] == step.source
+        assert concrete.memory["trial"] == step.row + 1
+        assert concrete.give(step.code, concrete.now + step.after_ns)
+        over = step.loads and step.row + 1 == plan.arrays["trials"].shape[1]
+        assert concrete.memory["state"] == (plan.finished if over else step.state)
+        commands += [(concrete.now, length) for other, length, sham in concrete.orders if other == line and not sham]
+    return commands
+
+
+WORST = {
+    "until the outcome": planned(0, 3, 6, 9, 12, 15, 18),
+    "from the first poke": planned(0, 2, 4, 6, 8, 10, 12, 14, light_from=FIRST, windows=(3 * S,)),
+    "for its full time": planned(0, 1, 3, 4, 6, 7, 9, 10, light_from=FIRST, stays=True),
+    "longer than a trial": planned(
+        *range(20), stays=True, light=9 * S, timeout=0, iti=tuple(i * S // 4 for i in range(20))
+    ),
+    "a short limit": planned(0, 2, 4, 6, 8, 10, 12, 14, limit=2 * S, timeout=0),
+    "a long window": planned(0, 2, 4, 6, 8, 10, light=3 * S, windows=(9 * S,), timeout=0, drink=4 * S),
+    "no time between": planned(*range(0, 20, 2), iti=0, drink=1 * S, timeout=0),
+    "independent": planned(0, 2, 4, 6, 8, 10, 12, task="independent", animals="a", timeout=0),
+    "independent, full time": planned(0, 1, 2, 4, 5, 7, task="independent", animals="a", stays=True, light_from=FIRST),
+}
+
+
+@pytest.mark.parametrize("line", [Line.LASER_A, Line.VALVE_A])
+@pytest.mark.parametrize("name", WORST)
+def test_the_path_to_the_worst_minute_is_one_the_machine_goes_and_reaches_the_bound(name, line):
+    case = case_of([walk(WORST[name], 0)], line, people=False)
+    assert case.shown_ns is None
+    assert worst_minute_of(spans_of(replayed(WORST[name], case.minute_path, line))) == case.minute_ns
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_the_path_to_the_worst_trial_is_one_the_machine_goes_and_reaches_the_bound(name):
+    case = case_of([walk(WORST[name], 0)], Line.LASER_A, people=False)
+    first, *more = spans_of(replayed(WORST[name], case.trial_path, Line.LASER_A))
+    assert more == []
+    assert first[1] - first[0] == case.trial_ns
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_a_path_with_pauses_is_one_the_machine_goes_and_the_bound_is_one(name):
+    case = case_of([walk(WORST[name], 0)], Line.LASER_A, people=True)
+    reached = worst_minute_of(spans_of(replayed(WORST[name], case.minute_path, Line.LASER_A)))
+    assert reached == (case.minute_ns if case.shown_ns is None else case.shown_ns)
+    assert reached <= case.minute_ns
+
+
+# -- no path is worse --------------------------------------------------------------------------------------------------
+
+TICK = 5 * S
+
+
+def everything(plan, line, *, people):
+    """The most that ``line`` is on in a minute, by trying every input at every multiple of five seconds.
+
+    Naive, and independent of the proof: the real machine, its times counted from now. ``light`` is for how long the
+    line will still be on.
+    """
+    machine = plan.machine()
+    codes_ = [c for c in map(Input, range(12)) if c != Input.TIMER and (people or c not in (Input.PAUSE, Input.RESUME))]
+    out = no_events(32)
+
+    def entered(memory, light, code):
+        machine.memory[0], machine.params[0, Param.ITI] = memory, 0
+        row = machine.trials[0, max(0, int(memory["trial"]) - 1)]
+        machine.params[0, Param.ITI] = row["iti_ns"]
+        machine.params[0, Param.WINDOW] = plan.arrays["stages_ns"][0]
+        if code == Input.TIMER:
+            machine.memory["deadline_ns"] = NEVER_NS
+        n = advance(machine, 0, int(code), 0, out, 0)
+        for r in out[:n]:
+            if r["kind"] == Kind.COMMAND and r["line"] == line and not r["flags"] & Flag.SHAM:
+                light = int(r["value"])
+        return (normal(machine.memory[0]), light) if n else None
+
+    def normal(memory):
+        memory = memory.copy()
+        for name in ("entered_ns", "opened_ns", "n_success", "n_miss", "n_omission", "n_aborted"):
+            memory[name] = 0
+        memory["first_ns"] = max(int(memory["first_ns"]), -10 * TICK)
+        return memory
+
+    def later(memory, light):
+        memory = memory.copy()
+        memory["first_ns"] -= TICK
+        if memory["deadline_ns"] != NEVER_NS:
+            memory["deadline_ns"] -= TICK
+        return normal(memory), max(0, light - TICK)
+
+    start = (normal(machine.memory[0]), 0)
+    number, nodes, now, then = {(start[0].tobytes(), 0): 0}, [start], [], []
+    for place, (memory, light) in enumerate(nodes):
+        due = memory["deadline_ns"] <= 0
+        follow = [(entered(memory, light, code), True) for code in (*codes_, *([Input.TIMER] if due else ()))]
+        follow += [] if due else [(later(memory, light), False)]
+        for node, at_once in (pair for pair in follow if pair[0] is not None):
+            key = (node[0].tobytes(), node[1])
+            if key not in number:
+                number[key] = len(nodes)
+                nodes.append(node)
+            (now if at_once else then).append((place, number[key]))
+    gain = np.array([min(light, TICK) for _, light in nodes])
+    now, then = np.array(now).T, np.array(then).T
+    best = np.zeros(len(nodes), np.int64)
+    for _ in range(MINUTE // TICK):
+        passed = np.full(len(nodes), -1, np.int64)
+        np.maximum.at(passed, then[1], best[then[0]] + gain[then[0]])
+        while True:
+            before = passed.copy()
+            np.maximum.at(passed, now[1], passed[now[0]])
+            if (passed == before).all():
+                break
+        best = passed
+    return int(best.max())
+
+
+TRIED = {
+    "until the outcome": {"lit": (0, 2, 4)},
+    "from the first poke": {"lit": (0, 1, 3), "light_from": FIRST},
+    "for its full time": {"lit": (0, 2, 3), "stays": True, "light_from": FIRST},
+    "for a long time": {"lit": (0, 1, 2), "stays": True, "light": 25 * S, "drink": 0, "timeout": 0},
+    "all at once": {"lit": (0, 2, 4), "iti": 0, "drink": 0, "timeout": 0},
+}
+
+
+def tried(lit, *, light_from=START, stays=False, **numbers):
+    usual = {
+        "iti": 5 * S,
+        "drink": 5 * S,
+        "timeout": 0,
+        "light": 10 * S,
+        "limit": 15 * S,
+        "windows": (5 * S,),
+        "trials": 5,
+    }
+    return planned(*lit, light_from=light_from, stays=stays, **usual | numbers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("people", [False, True], ids=["animals alone", "with pauses"])
+@pytest.mark.parametrize("name", TRIED)
+def test_trying_everything_finds_what_the_proof_says(name, people):
+    plan = tried(**TRIED[name])
+    case = case_of([walk(plan, 0)], Line.LASER_A, people=people)
+    worst = everything(plan, Line.LASER_A, people=people)
+    if people and case.shown_ns is not None:
+        assert case.shown_ns <= worst <= case.minute_ns
+    else:
+        assert worst == case.minute_ns
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=12 if COMPILED_HERE else 2, database=None)
+@given(
+    lit=st.sets(st.integers(0, 4), min_size=1),
+    light_from=st.sampled_from((START, FIRST)),
+    stays=st.booleans(),
+    ticks=st.lists(st.integers(0, 3), min_size=3, max_size=3),
+    light=st.integers(1, 5),
+    itis=st.lists(st.integers(0, 2), min_size=5, max_size=5),
+    people=st.booleans(),
+    task=st.sampled_from(("cooperation", "independent")),
+)
+def test_trying_everything_never_finds_more_than_the_proof_says(
+    lit, light_from, stays, ticks, light, itis, people, task
+):
+    drink, timeout, window = (n * TICK for n in ticks)
+    plan = tried(
+        lit,
+        task=task,
+        animals="a",
+        light_from=light_from,
+        stays=stays,
+        drink=drink,
+        timeout=timeout,
+        windows=(window + TICK,),
+        light=light * TICK,
+        iti=tuple(n * TICK for n in itis),
+    )
+    case = case_of([walk(plan, 0)], Line.LASER_A, people=people)
+    assert everything(plan, Line.LASER_A, people=people) <= (0 if case is None else case.minute_ns)
+
+
+def test_the_end_of_the_session_cuts_what_is_on_so_the_path_may_fall_short_of_the_bound():
+    plan = planned(trials=3, iti=0, drink=0)
+    case = case_of([walk(plan, 0)], Line.VALVE_A, people=False)
+    assert (case.minute_ns, case.shown_ns) == (90 * MS, 60 * MS)
+    assert worst_minute_of(spans_of(replayed(plan, case.minute_path, Line.VALVE_A))) == 60 * MS
+
+
+def test_more_openings_than_are_told_apart_still_have_a_bound():
+    # ITIs of 2 ms and openings of 1 ms, which reach half of the way: half a minute, in 30 000 openings.
+    plan = planned(trials=40_000, iti=2 * MS, drink=0, timeout=0, valve=1 * MS)
+    case = case_of([walk(plan, 0)], Line.VALVE_A, people=True)
+    assert 30 * S <= case.minute_ns <= 30.1 * S
+
+
+def test_a_twisted_task_is_bounded_too():
+    plan = Setup(task=TWISTED, lights=(Light(1, FIRST, stays=True),)).plan()
+    light, valve = (case_of([walk(plan, 0)], line, people=True) for line in (Line.LASER_A, Line.VALVE_B))
+    assert light.minute_ns == MINUTE
+    assert valve.minute_ns > 0
