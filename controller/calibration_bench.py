@@ -213,7 +213,7 @@ class Bench:
         """Return one device with its driver, connected."""
         module = find_drivers()[self._rig.devices[name].driver]
         # A head at the power to be measured; a pulse generator's plain pulse, so that the meter sees steady light.
-        driver = module.create(replace(settings_of(self._rig, name), power_mw=power_mw, train=None))
+        driver = module.create(replace(settings_of(self._rig, name, power_mw=power_mw), train=None))
         if name in self.emulated:
             return Station(driver, EmulatedPort(self.emulated[name], self._wires[name], self._clock))
         return Station(driver, SerialPort(SerialTransport.open(self._rig.devices[name].port, module.BAUD)))

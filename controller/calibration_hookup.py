@@ -245,7 +245,7 @@ class Hookup:
         until_ns = self.clock.now_ns() + length_ns + EDGE_NS
         while len(found := [edge for edge in self.edges if edge.line == line]) < len(_EDGES[Role.VALVE]):
             if self.clock.now_ns() >= until_ns:
-                missing = "no edge at all" if not found else f"{found[0].kind.name} and nothing after it"
+                missing = "no edge" if not found else f"only {found[0].kind.name}"
                 raise Stopped(f"{device} reported {missing} of a pulse on {line.name.lower()}.")
             self.turn(until_ns)
         self.edges.clear()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from controller import rigfile
+from controller.calibration import Calibration
 from controller.driver_host import settings_of
 from hardware.device import DeviceState, Driver, EmulatedDevice, SilentDevice, find_drivers, find_emulators
 from hardware.transport import SerialTransport
@@ -61,19 +62,19 @@ class Answer:
         return self.port == EMULATOR
 
 
-def ask(rig: rigfile.Rig) -> Iterator[Answer]:
+def ask(rig: rigfile.Rig, calibration: Calibration) -> Iterator[Answer]:
     """Ask each device of a rig who it is, one after the other, and yield what it answered."""
     for name, described in rig.devices.items():
         try:
-            yield _ask(rig, name)
+            yield _ask(rig, name, calibration)
         except DuettoError as error:
             yield Answer(name, described.driver, described.port, trouble=str(error))
 
 
-def _ask(rig: rigfile.Rig, name: str) -> Answer:
+def _ask(rig: rigfile.Rig, name: str, calibration: Calibration) -> Answer:
     described = rig.devices[name]
     module = find_drivers()[described.driver]
-    driver: Driver = module.create(settings_of(rig, name))
+    driver: Driver = module.create(settings_of(rig, name, calibration))
     if described.port == EMULATOR:
         heard = _heard_in_virtual_time(driver, _emulator_of(described.driver, name), name)
     else:

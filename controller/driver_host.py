@@ -14,10 +14,11 @@ import numpy as np
 
 from controller import rigfile
 from controller.bus import Poller, Socket, receive_now, send_now
+from controller.calibration import Calibration
 from controller.device_link import DeviceLink
 from controller.host import Host, run_process
 from controller.messages import Stage
-from controller.session import read_rig
+from controller.session import read_calibration, read_rig
 from hardware.device import DeviceSettings, PulseTrain, driver_named
 from hardware.transport import SerialTransport, Transport
 from realtime.clock import from_seconds, now_ns
@@ -155,8 +156,16 @@ class Pump:
         self._publish()
 
 
-def settings_of(rig: rigfile.Rig, device: str) -> DeviceSettings:
-    """Return what the rig file says about one device, as its driver wants it."""
+def settings_of(
+    rig: rigfile.Rig, device: str, calibration: Calibration | None = None, power_mw: float | None = None
+) -> DeviceSettings:
+    """Return what the rig file says about one device, as its driver wants it; ``power_mw`` instead of its own power.
+
+    Raises
+    ------
+    NotCalibrated, OutsideCalibration
+        If a laser head's power is said at the fibre's tip and the calibration does not reach it.
+    """
     described = rig.devices[device]
     outputs = rigfile.outputs_on(rig, device)
     return DeviceSettings(
@@ -172,9 +181,16 @@ def settings_of(rig: rigfile.Rig, device: str) -> DeviceSettings:
         duty_ms={line: round(1000 * wiring.on_per_minute_s) for line, wiring in outputs.items()},
         chatter_hz=rig.limits.chatter_hz,
         stuck_ns=from_seconds(rig.limits.stuck_beam_s),
-        power_mw=described.power_mw,
+        power_mw=_power_mw(described, device, calibration) if power_mw is None else power_mw,
         train=train_of(described),
     )
+
+
+def _power_mw(described: rigfile.Device, device: str, calibration: Calibration | None) -> float | None:
+    """Return what a laser head is set to [mW]; None for anything else."""
+    if described.tip_mw is None:
+        return described.power_mw
+    return (calibration or Calibration()).head_mw(device, described.tip_mw)
 
 
 def train_of(described: rigfile.Device) -> PulseTrain | None:
@@ -193,7 +209,7 @@ def _serve(host: Host, pump: Pump) -> None:
             pump.beat(host, "ready" if pump.link.ready else "starting")
 
 
-def link_to(rig: rigfile.Rig, name: str, port: str) -> DeviceLink:
+def link_to(rig: rigfile.Rig, name: str, port: str, calibration: Calibration) -> DeviceLink:
     """Return a link to one device of a rig on ``port``.
 
     Raises
@@ -201,7 +217,7 @@ def link_to(rig: rigfile.Rig, name: str, port: str) -> DeviceLink:
     BadSettings, PortError
         If the driver does not take what the rig says, or the port cannot be used.
     """
-    settings = settings_of(rig, name)
+    settings = settings_of(rig, name, calibration)
     described = rig.devices[name]
     module = driver_named(described.driver)
     return DeviceLink(
@@ -216,7 +232,7 @@ def body(host: Host) -> int:
     """Run one device's driver until told to end."""
     rig = read_rig(host.session)
     name = host.settings.device
-    link = link_to(rig, name, host.settings.port)
+    link = link_to(rig, name, host.settings.port, read_calibration(host.session))
     pump = Pump(host, link, rigfile.device_numbers(rig)[name])
     if link.port is not None and (warning := link.port.latency_warning()):
         pump.sentences.append(warning)

@@ -14,6 +14,7 @@ from typing import Final
 
 from controller import journal as journals
 from controller import rigfile
+from controller.calibration import Calibration
 from controller.certificate import certificate
 from controller.driver_host import settings_of
 from controller.plan import Plan
@@ -77,7 +78,9 @@ class Device:
 class Simulation:
     """One session on a simulated clock."""
 
-    def __init__(self, rig: rigfile.Rig, plan: Plan, journal: journals.Journal, seed: int) -> None:
+    def __init__(
+        self, rig: rigfile.Rig, plan: Plan, journal: journals.Journal, seed: int, calibration: Calibration
+    ) -> None:
         if real := [name for name, device in rig.devices.items() if device.port != "emulator"]:
             raise NotVirtual(
                 f"--fast needs emulated devices, but {', '.join(real)} has a real port; write port = 'emulator'"
@@ -93,7 +96,7 @@ class Simulation:
         self.devices: dict[str, Device] = {}
         for name, described in rig.devices.items():
             module = modules[described.driver]
-            settings = _with_slow_pings(rig, name)
+            settings = _with_slow_pings(rig, name, calibration)
             self.devices[name] = Device(name, module.create(settings), 10 * NS_PER_S // module.BAUD)
         self._wire: list[tuple[int, int, str, bool, bytes]] = []
         self._sent = 0
@@ -197,9 +200,9 @@ def _check(status: int) -> None:
         raise JournalFull("the journal is full; raise loop.journal_events in the rig file")
 
 
-def _with_slow_pings(rig: rigfile.Rig, name: str) -> DeviceSettings:
+def _with_slow_pings(rig: rigfile.Rig, name: str, calibration: Calibration) -> DeviceSettings:
     """Return a device's settings with fewer keep-alives and a wire that takes its time."""
-    return replace(settings_of(rig, name), keep_alive_ms=KEEP_ALIVE_MS, link_baud=None)
+    return replace(settings_of(rig, name, calibration), keep_alive_ms=KEEP_ALIVE_MS, link_baud=None)
 
 
 def simulate(order: Order, folder: Path, plan: Plan) -> tuple[journals.Journal, dict[str, int], str]:
@@ -213,7 +216,7 @@ def simulate(order: Order, folder: Path, plan: Plan) -> tuple[journals.Journal, 
     clock = read_metadata_of(folder)["clock"]
     path = folder / journals.JOURNAL_NAME
     journal = journals.create(path, order.rig.loop.journal_events, START_NS, int(clock["epoch_ns"]))
-    simulation = Simulation(order.rig, plan, journal, order.seed)
+    simulation = Simulation(order.rig, plan, journal, order.seed, order.calibration)
     begin_ns = START_NS + SETTLE_NS
     end_ns = begin_ns + from_seconds(order.minutes * 60.0)
     if order.rig.inhibition.arm_at_start:

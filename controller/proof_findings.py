@@ -87,5 +87,4 @@ def together(findings: Iterable[Finding]) -> list[Finding]:
 
 def _same(one: Finding, other: Finding) -> bool:
     """Return whether two findings differ in the animals alone."""
-    steps = [finding.path and finding.path.steps for finding in (one, other)]
-    return steps[0] == steps[1] and replace(other, animals=one.animals, path=one.path) == one
+    return str(one.path) == str(other.path) and replace(other, animals=one.animals, path=one.path) == one

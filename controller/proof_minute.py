@@ -110,7 +110,7 @@ class Table:
         far = 1
         while far < min(MOST_ROWS_ON, spent.size):
             gap = self.tail_on[:-far] - self.on_after[:-far] + self.on_before[far:] + self.lead_on[far:]
-            time = spent[:-far] + np.maximum(0, gap)
+            time = spent[:-far] + np.maximum(0, gap - covered_ns)
             quicker = time < best[far:]
             best[far:][quicker] = time[quicker]
             came[far:][quicker] = np.flatnonzero(quicker)

@@ -17,7 +17,7 @@ import platform
 import re
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +25,8 @@ from typing import Final
 
 from controller import plan as plans
 from controller import rigfile
+from controller.calibration import Calibration, from_text
+from controller.proof import prove
 from controller.recorder import METADATA_NAME
 from realtime.clock import now_ns
 from realtime.errors import DuettoError
@@ -54,6 +56,8 @@ class Order:
     seed: int
     fast: bool
     output: Path
+    calibration: Calibration = field(default_factory=Calibration)
+    """The rig's; empty where it was never calibrated."""
 
 
 def make_folder(order: Order, at: float) -> Path:
@@ -120,6 +124,7 @@ def metadata_of(order: Order, plan: plans.Plan, session_id: str, epoch_ns: int, 
         "plan": {"json": plan.to_text()},
         "seeds": {"session": str(order.seed)},
         "subjects": {"A": order.subjects[0], "B": order.subjects[1]},
+        "calibration": {"json": order.calibration.current().to_text()},
         "devices": devices,
         "versions": {name: _version_of(name) for name in LIBRARIES}
         | {"python": platform.python_version(), "system": platform.platform(), "git": _git_hash()},
@@ -132,7 +137,7 @@ def metadata_of(order: Order, plan: plans.Plan, session_id: str, epoch_ns: int, 
 
 
 def prepare(order: Order, *, start_ns: int | None = None) -> tuple[Path, plans.Plan]:
-    """Plan a session and write its folder's first files.
+    """Plan a session, prove it safe, and write its folder's first files.
 
     Parameters
     ----------
@@ -145,8 +150,26 @@ def prepare(order: Order, *, start_ns: int | None = None) -> tuple[Path, plans.P
     -------
     Path, Plan
         The folder and the plan.
+
+    Raises
+    ------
+    CalibrationRefused
+        If volumes or powers are asked for that the rig's calibration does not reach.
+    NotSafe
+        If a path through the task leaves an output on, or exceeds the rig's limits.
+    SessionError, PlanError
+        As their names say.
     """
-    plan = plans.make(order.rig, seed=order.seed, day=order.day, minutes=order.minutes, trials=order.trials)
+    order.calibration.check(order.rig)
+    plan = plans.make(
+        order.rig,
+        seed=order.seed,
+        day=order.day,
+        minutes=order.minutes,
+        trials=order.trials,
+        volumes=order.calibration,
+    )
+    prove(plan, order.rig).insist()
     epoch_ns = time.time_ns()
     folder = make_folder(order, epoch_ns / 1e9)
     start = now_ns() if start_ns is None else start_ns
@@ -186,6 +209,12 @@ def read_metadata_of(folder: Path) -> Metadata:
 def read_plan(folder: Path) -> plans.Plan:
     """Return the plan of the session in ``folder``; fails as :func:`read_metadata_of` and ``plan.from_text`` do."""
     return plans.from_text(read_metadata_of(folder).get("plan", {}).get("json", ""))
+
+
+def read_calibration(folder: Path) -> Calibration:
+    """Return the calibration that the session in ``folder`` was planned with; an empty one for older sessions."""
+    text = read_metadata_of(folder).get("calibration", {}).get("json")
+    return Calibration() if text is None else from_text(text, str(folder / METADATA_NAME))
 
 
 def read_rig(folder: Path) -> rigfile.Rig:

@@ -112,10 +112,8 @@ def table_of(summary: Summary) -> Table:
         table.add_row("chance level", _chance(summary.chance))
     table.add_row("window", _window(summary))
     if tally.uncertain_ns:
-        between = (
-            f"two clocks: the time between the animals' pokes is uncertain by up to {tally.uncertain_ns / 1000:.0f} µs"
-        )
-        table.add_row("clocks", between)
+        uncertain = f"uncertain by up to {_duration(tally.uncertain_ns / 1000)}"
+        table.add_row("clocks", f"two boards: the time between the animals' pokes is {uncertain}")
     for animal, name in enumerate(ANIMALS):
         table.add_row(
             f"animal {name}",

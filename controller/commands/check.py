@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -22,6 +23,7 @@ def command(rig: Path, day: int, minutes: float | None, trials: int | None, seed
     Tells every mistake in the file; walks every path through its task and proves that none leaves an output on or
     exceeds [limits]; asks each device who it is. Exit status 0 only if all of it holds.
     """
+    from controller.calibration import load
     from controller.checkup import Answer, ask
     from controller.plan import make
     from controller.progress import console
@@ -31,14 +33,19 @@ def command(rig: Path, day: int, minutes: float | None, trials: int | None, seed
     loaded = read(rig)
     minutes = loaded.rig.session.minutes if minutes is None else minutes
     drawn = secrets.randbelow(2**31) if seed is None else seed
-    proof = prove(make(loaded.rig, seed=drawn, day=day, minutes=minutes, trials=trials), loaded.rig)
+    calibration = load(rig)
+    calibration.check(loaded.rig)
+    plan = make(loaded.rig, seed=drawn, day=day, minutes=minutes, trials=trials, volumes=calibration)
+    proof = prove(plan, loaded.rig)
     screen = console()
     answers: list[Answer] = []
     if not no_devices:
         with screen.status("asking each device who it is"):
-            answers = list(ask(loaded.rig))
+            answers = list(ask(loaded.rig, calibration))
         screen.print(devices_table(answers))
     screen.print(proof_table(proof, f"day {day}, {minutes:g} min, seed {drawn}"))
+    for sentence in calibration.warnings(loaded.rig, datetime.now(UTC)):
+        click.echo(f"duetto: {sentence}", err=True)
     found = troubles(answers, proof)
     for sentence in found:
         click.echo(f"duetto: {sentence}", err=True)

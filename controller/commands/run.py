@@ -3,10 +3,12 @@
 import secrets
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from controller.calibration import load
 from controller.rigfile import read
 from controller.session import Order
 
@@ -49,6 +51,9 @@ def command(
     Exit status 0 only if it ended as asked: after its trials or minutes, or because a person asked it to stop.
     """
     loaded = read(rig)
+    calibration = load(rig)
+    for sentence in calibration.warnings(loaded.rig, datetime.now(UTC)):
+        click.echo(f"duetto: {sentence}", err=True)
     session = loaded.rig.session
     order = Order(
         rig=loaded.rig,
@@ -61,6 +66,7 @@ def command(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         fast=fast,
         output=out or Path(session.output),
+        calibration=calibration,
     )
     sys.exit(_run_fast(order) if fast else _run_live(order, headless=headless))
 

@@ -36,12 +36,13 @@ void host_heard(void)
 
 void host_millisecond(void)
 {
-    /* The first millisecond is a part of one: counting one more makes the timeout never too short. */
-    if (silent_ms <= settings[SET_HOST_TIMEOUT_MS]) {
+    uint16_t timeout_ms = settings[SET_HOST_TIMEOUT_MS];
+
+    if (silent_ms <= timeout_ms)
         silent_ms++;
-        return;
+    if (silent_ms > timeout_ms) { /* the first millisecond was a part of one */
+        lost(); /* SAFETY: watchdog */
     }
-    lost(); /* SAFETY: watchdog */
 }
 
 void host_second(uint32_t began)

@@ -15,11 +15,13 @@ from controller.calibrating import BadRecipe, Recipe, number, walk
 from controller.calibrating_head import GOGGLES, HeadSubject, heads_of
 from controller.calibrating_valve import ValveSubject, valves_of
 from controller.calibration_bench import Bench
-from controller.calibration_hookup import Stopped, VirtualClock
+from controller.calibration_hookup import SerialPort, Stopped, VirtualClock
 from controller.calibration_points import Entry, HeadEntry, HeadPoint, NotIncreasing, ValveEntry, ValvePoint
 from hardware.board_registers import MODE_STANDBY, Register
 from hardware.device import ConfigurationRefused, SilentDevice, WrongDevice
+from hardware.emulators.pty_link import PtyLink
 from hardware.harp import CoreRegister, Framer, PayloadType, read_request, write_request
+from hardware.transport import PortLost, SerialTransport
 from realtime.records import NS_PER_MS, NS_PER_S, Line
 
 DAY = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
@@ -256,6 +258,9 @@ def test_density_counts_for_what_is_plausible_and_what_is_calibrated():
     room = Room("", "0.125", "", "0.25", "", "0.5", "yes")
     entry = room.walk_valve(durations_ms=(10, 20, 40), density_g_per_ml=1.25)
     assert entry.outputs == pytest.approx([1.0, 2.0, 4.0])
+    heavy = Room("", "10.4", "", "11.2", "", "12.4", "yes")
+    entry = heavy.walk_valve(durations_ms=(10, 20, 40), density_g_per_ml=1.25)
+    assert entry.outputs[-1] == pytest.approx(99.2), "12.4 g of water would be too much to be plausible"
 
 
 def test_a_vial_can_be_taken_again_and_an_opening_time_left_out():
@@ -315,6 +320,20 @@ def test_edges_lost_midway_stop_that_vial_with_everything_off():
     room.walk_valve(durations_ms=(10, 20, 40))
     assert room.done()
     assert "Stopped after 37 of 100 openings" in room.person.said[1]
+
+
+def test_a_valve_that_is_not_reported_to_have_closed_stops_that_vial():
+    room = Room("", "", "0.1", "", "0.2", "", "0.4", "yes")
+
+    def hide_the_end(now_ns: int) -> None:
+        room.board.knobs.suppress_edges = len(room.person.asked) == 1 and bool(room.board.outputs)
+
+    room.clock.at = hide_the_end
+    room.walk_valve(durations_ms=(10, 20, 40))
+    assert room.done()
+    assert room.person.said[1] == (
+        "Stopped after 0 of 100 openings, so this vial does not count. board reported only VALVE_ON of a pulse on valve_a."
+    )
 
 
 def test_a_board_that_falls_silent_stops_that_vial_and_can_be_repeated():
@@ -662,6 +681,23 @@ def test_ctrl_c_under_light_switches_it_off_and_disarms_board_and_head():
     assert room.is_safe()
     assert room.head.heard[-1] == "l0"
     room.head.set_input(0, True, room.clock.now_ns() + NS_PER_S)
+    assert not room.head.outputs, "the head is still armed: a TTL would light it"
+
+
+def test_a_board_that_is_lost_under_light_does_not_keep_the_head_from_being_switched_off():
+    room = Room()
+
+    def lose_the_board() -> None:
+        with PtyLink.open() as link, room.bench._connected(Line.LASER_A, "head_a", 5.0) as hookup:
+            hookup.arm("board", "head_a")
+            hookup.stations["board"].port = SerialPort(SerialTransport.open(str(link.path), 1_000_000))
+            link.unplug()
+            hookup.turn(room.clock.now_ns())
+
+    with pytest.raises(PortLost):
+        lose_the_board()
+    assert room.head.heard[-1] == "l0"
+    room.head.set_input(0, True, room.clock.now_ns())
     assert not room.head.outputs, "the head is still armed: a TTL would light it"
 
 

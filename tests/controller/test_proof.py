@@ -135,6 +135,13 @@ def test_a_deadline_that_may_fire_late_lengthens_light_by_the_loops_grace():
     assert finding.worst_s == 4.1
 
 
+def test_in_a_minute_a_deadline_that_may_fire_late_lengthens_light_and_shortens_what_is_between():
+    short = prove(planned(0, 5, limit=3 * S, grace=100 * MS), rig())
+    assert the(short, Property.LIGHT_PER_MINUTE).worst_s == 8.2
+    dense = prove(planned(*range(20), grace=100 * MS), rig(minute_s=60.0))
+    assert the(dense, Property.LIGHT_PER_MINUTE).worst_s == 60.0 - 5 * 2.9
+
+
 def test_the_widest_window_of_a_criterion_schedule_counts_for_a_trial_and_the_narrowest_for_a_minute():
     numbers = {
         "windows": (3 * S, 1 * S),
@@ -181,6 +188,23 @@ def test_machines_of_their_own_have_tables_of_their_own():
     assert "—B pokes→ REWARD" in str(found(proof, Property.LIGHT_PER_MINUTE)[1].path)
 
 
+def test_two_machines_that_light_the_same_laser_are_added_up():
+    lights = (Light(0, START, 3, machine=0), Light(0, START, 1, machine=1))
+    proof = prove(Setup(task="independent", lights=lights, grace=0).plan(), rig(trial_s=60.0))
+    assert [(f.title, f.worst_s) for f in found(proof, Property.LIGHT_PER_MINUTE)] == [
+        ("light per minute, A", 16.0),
+        ("light per minute, B", 8.0),
+    ]
+
+
+def test_what_is_found_of_both_animals_is_told_as_one_only_if_the_same_happens():
+    together = found(prove(planned(), rig()), Property.VALVE_PER_MINUTE)
+    apart = found(prove(planned(task="independent"), rig()), Property.VALVE_PER_MINUTE)
+    assert [finding.title for finding in together] == ["valve per minute, A and B"]
+    assert [finding.title for finding in apart] == ["valve per minute, A", "valve per minute, B"]
+    assert "—B pokes→" in str(apart[1].path)
+
+
 def test_people_who_pause_and_resume_skip_the_trials_without_light():
     finding = the(prove(planned(0, 10, 18), rig()), Property.LIGHT_WITH_PAUSES)
     assert finding.worst_s == 24.0
@@ -210,10 +234,11 @@ def refusal(plan, on=None):
 def test_a_state_that_only_people_can_leave_is_found_with_the_path_to_it():
     plan = planned()
     plan.arrays["arcs"][plan.state_names.index("MISS"), Input.TIMER] = 0
-    assert refusal(plan) == [
+    (sentence,) = refusal(plan)
+    assert sentence == (
         "task cooperation is not safe: MISS never leads to FINISHED unless a person pauses or stops: lead one of its "
         "inputs, or its TIMER, on towards the next trial."
-    ]
+    )
     path = the(prove(plan, rig()), Property.LEFT).path
     assert str(path).splitlines() == [
         "IDLE —start→ ITI",
@@ -224,18 +249,20 @@ def test_a_state_that_only_people_can_leave_is_found_with_the_path_to_it():
 def test_states_that_go_round_without_time_are_found():
     task = without(COOPERATION, "MISS", on={Input.TIMER: "OMISSION", **PEOPLE})
     task = without(task, "OMISSION", on={Input.TIMER: "MISS", Input.POKE_A: "ITI", **PEOPLE})
-    assert refusal(Setup(task=task, timeout=0).plan()) == [
+    (sentence,) = refusal(Setup(task=task, timeout=0).plan())
+    assert sentence == (
         "task cooperation is not safe: MISS → OMISSION is a circle in which no time passes: let one of these states "
         "last longer than 0."
-    ]
+    )
     prove(Setup(task=task, timeout=1).plan(), rig()).insist()
 
 
 def test_a_state_that_does_not_hear_a_stop_is_found():
     task = without(COOPERATION, "A_FIRST", on=arcs_of(COOPERATION, "A_FIRST") | {Input.STOP: ()})
-    assert refusal(Setup(task=task).plan()) == [
+    (sentence,) = refusal(Setup(task=task).plan())
+    assert sentence == (
         "task cooperation is not safe: a stop does not end A_FIRST: lead its STOP to FINISHED (on={…, **PEOPLE})."
-    ]
+    )
 
 
 def test_a_stop_that_is_heard_only_sometimes_is_not_enough():
@@ -248,8 +275,8 @@ def test_a_pause_that_leaves_outputs_on_is_found_with_the_path_to_it():
     plan = planned(0, task=task)
     (sentence,) = refusal(plan)
     assert sentence == (
-        "task cooperation is not safe: PAUSED is entered with VALVE_A, VALVE_B, LASER_A, LASER_B on: give it the action "
-        "OUTPUTS_OFF."
+        "task cooperation is not safe: PAUSED is entered with VALVE_A, VALVE_B, LASER_A, LASER_B on: give it the "
+        "action OUTPUTS_OFF."
     )
     path = the(prove(plan, rig()), Property.SWITCHED_OFF).path
     assert str(path) == "IDLE —start→ ITI\ntrial 1: ITI (2 s) —over→ READY —pause→ PAUSED"
@@ -305,10 +332,11 @@ def test_rewards_longer_than_their_valve_allows_are_found():
 
 
 def test_too_much_light_in_a_trial_is_found():
-    assert refusal(planned(0), rig(trial_s=7.9)) == [
+    (sentence,) = refusal(planned(0), rig(trial_s=7.9))
+    assert sentence == (
         "task cooperation is not safe: light per trial, A and B: it can be 8 s in one trial, and [limits] "
         "light_per_trial_s allows 7.9 s: lower [inhibition] max_s, or raise light_per_trial_s."
-    ]
+    )
 
 
 def test_light_that_comes_again_and_again_within_a_trial_is_found():
@@ -337,11 +365,12 @@ def test_light_that_starts_twice_in_a_trial_counts_twice():
 
 
 def test_a_table_with_too_much_light_for_a_minute_is_found():
-    assert refusal(planned(*range(20))) == [
+    (sentence,) = refusal(planned(*range(20)))
+    assert sentence == (
         "task cooperation is not safe: light per minute, A and B: it can be 45 s in a minute, and [limits] "
         "light_per_minute_s allows 40 s: lower [inhibition] max_s or fraction, raise min_plain_between or [task] "
         "iti_min_s, or raise light_per_minute_s."
-    ]
+    )
 
 
 def test_light_that_only_pauses_bring_beyond_the_limit_is_safe_if_the_device_cuts_it():
@@ -350,11 +379,12 @@ def test_light_that_only_pauses_bring_beyond_the_limit_is_safe_if_the_device_cut
     assert finding.holds
     assert finding.worst_s == 48.0
     assert finding.says == "the device itself cuts it at on_per_minute_s = 40"
-    assert refusal(plan, rig(cut_s=41.0)) == [
+    (sentence,) = refusal(plan, rig(cut_s=41.0))
+    assert sentence == (
         "task cooperation is not safe: light per minute, pauses without end, A and B: it can be 48 s in a minute, and "
         "[limits] light_per_minute_s allows 40 s: write on_per_minute_s = 40 for the laser in [lines], so that the "
         "device cuts it (now 41)."
-    ]
+    )
 
 
 def test_everything_that_does_not_hold_is_told_at_once():

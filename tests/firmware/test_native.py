@@ -276,7 +276,7 @@ def test_a_laser_needs_arming_and_dies_in_the_interrupt_that_sees_the_interlock_
     told = tell(
         program,
         *(pulse(4, 50, 1), wait(5), ARM, pulse(4, 500, 2), wait(100)),
-        *(pins(0), wait(1), ARM, pins(CLOSED), wait(1), pulse(4, 50, 3), wait(5)),
+        *(pins(0), wait(1), ARM, wait(1), pins(CLOSED), wait(1), pulse(4, 50, 3), wait(5)),
     )
     assert [mask for _, mask in told.outputs] == [4, 0]
     cut_us = told.outputs[1][0]

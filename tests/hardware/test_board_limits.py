@@ -79,16 +79,17 @@ def test_a_refused_pulse_whose_answer_is_lost_is_told_once(bench):
     assert driver.counters()["retries"] == 1
 
 
-def test_a_refusal_whose_fault_is_found_only_after_the_answer_explains_the_pulse_all_the_same(bench):
+@pytest.mark.parametrize(("line", "fault"), [(Line.VALVE_A, Fault.DEVICE_GAP), (Line.LASER_A, Fault.DEVICE_REFUSED)])
+def test_a_refusal_whose_fault_is_found_only_after_the_answer_explains_the_pulse_all_the_same(bench, line, fault):
     bench.run((bench.driver._health_due_ns - bench.now_ns) / MS - 30)
     bench.command(Line.VALVE_A, 5, nonce=1)
     bench.run(7)
     driver, board = bench.driver, bench.board
-    bench.command(Line.VALVE_A, 5, nonce=2, settle=False)
+    bench.command(line, 5, nonce=2, settle=False)
     board.feed(driver.outgoing(), bench.now_ns)
     driver.feed(board.outgoing(bench.now_ns)[14:], bench.now_ns)  # the answer; the fault before it is lost
     bench.run(200)
-    assert bench.troubles() == [(Fault.DEVICE_GAP, Line.VALVE_A, 0)]
+    assert bench.troubles() == [(fault, line, 0)]
 
 
 def test_a_pulse_that_truly_shows_no_edge_is_still_missing_after_another_was_refused(bench):

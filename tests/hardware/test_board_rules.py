@@ -167,6 +167,38 @@ def test_a_rule_that_has_fired_or_was_refused_explains_no_later_refusal(bench):
     assert bench.troubles() == [(Fault.DEVICE_GAP, Line.VALVE_B, 1), (Fault.DEVICE_GAP, Line.VALVE_A, 0)]
 
 
+@pytest.mark.parametrize("window_ms", [100, 5000])
+def test_a_rule_that_is_over_or_spent_is_not_named_where_another_of_its_beam_is_refused(bench, window_ms):
+    bench.rule(Line.POKE_A, Line.VALVE_A, 5, window_ms)
+    bench.run(250)
+    if window_ms > 250:
+        bench.poke(0)  # fires
+    bench.command(Line.VALVE_B, 20, nonce=1)
+    bench.run(25)
+    bench.rule(Line.POKE_A, Line.VALVE_B, 5, window_ms=5000)
+    bench.poke(0)
+    bench.run(100)
+    assert bench.troubles() == [(Fault.DEVICE_GAP, Line.VALVE_B, 1)]
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_rule_that_was_fired_or_told_of_is_not_blamed_for_a_pulse_that_was_recalled(make_bench, early):
+    bench = make_bench(delay_ns=4 * MS, min_gap_ms={Line.VALVE_A: 500}).start()
+    bench.run(300)
+    bench.command_together((Line.VALVE_A, Line.VALVE_B) if early else (Line.VALVE_B,), 200, nonce=1)
+    bench.rule(Line.POKE_A, Line.VALVE_A, 5, window_ms=5000)
+    bench.run(230)
+    bench.poke(0)  # fires, or is refused
+    bench.run(100)
+    bench.command(Line.VALVE_B, 20, nonce=3)
+    bench.run(25)
+    bench.command(Line.VALVE_B, 20, nonce=4)  # too soon
+    bench.command(Line.VALVE_B, 0, nonce=5)
+    bench.run(100)
+    told = [(Fault.DEVICE_GAP, Line.VALVE_A, 0)] if early else []
+    assert bench.troubles() == [*told, (Fault.DEVICE_GAP, 0, -1)]
+
+
 def test_of_two_rules_the_one_whose_beam_broke_is_named(bench):
     bench.rule(Line.POKE_B, Line.LASER_A, 25, window_ms=1000)
     bench.rule(Line.POKE_A, Line.LASER_B, 25, window_ms=1000)

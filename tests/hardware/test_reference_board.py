@@ -339,6 +339,15 @@ def test_one_valve_off_among_the_commands_leaves_the_other_its_pulse(bench):
     assert [(pin, level) for _, pin, level in bench.board.take_edges()] == [(0, 1), (0, 0), (1, 1), (1, 0)]
 
 
+def test_an_off_after_a_pulse_among_the_commands_takes_back_that_pulse_only(bench):
+    records = no_events(3)
+    records["kind"], records["source_seq"] = Kind.COMMAND, (1, 2, 3)
+    records["line"], records["value"] = (Line.VALVE_A, Line.VALVE_B, Line.VALVE_A), (25 * MS, 25 * MS, 0)
+    bench.driver.command(records, bench.now_ns)
+    bench.run(60)
+    assert bench.pins() == [(1, 1), (1, 0)]
+
+
 def test_a_pulse_whose_request_is_lost_is_repeated_and_fires_once(bench):
     bench.lose_next = 1
     bench.command(Line.VALVE_A, 25, nonce=1)

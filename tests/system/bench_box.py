@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, "-m", "controller.cli")
 
 RIG = """
 [rig]
@@ -113,7 +114,7 @@ class InHand:
 def start(name: str, link: Path, *words: str) -> InHand:
     """Start ``duetto emulate`` and wait for its port."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "controller.cli", "emulate", name, "--link", str(link), "--edges", *words],
+        [*COMMAND, "emulate", name, "--link", str(link), "--edges", *words],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -98,10 +98,11 @@ static avr_cycle_count_t on_stimulus(avr_t *core, avr_cycle_count_t when, void *
     return waiting_tail == waiting_head ? 0 : waiting[waiting_tail % WAITING].cycle;
 }
 
+/* Keeps a core that sleeps from jumping beyond what the host asked for, also if it fell asleep just there. */
 static avr_cycle_count_t on_end(avr_t *core, avr_cycle_count_t when, void *unused)
 {
-    (void)core, (void)when, (void)unused;
-    return 0; /* it only keeps a sleeping core from jumping too far */
+    (void)when, (void)unused;
+    return core->cycle + 1;
 }
 
 static void set_timer(uint64_t cycle, avr_cycle_timer_t timer)

@@ -20,6 +20,7 @@ enum {
     MAX_ON_TOLERANCE_US = US_PER_MS,
     DUTY_TOLERANCE_US = US_PER_MS,
     TIMEOUT_TOLERANCE_US = 2 * US_PER_MS,
+    NEW_LIMIT_US = 100,
 };
 
 static const uint16_t ABSOLUTE_MAX_ON_MS[N_OUTPUTS] = {2000, 2000, 10000, 10000};
@@ -29,6 +30,8 @@ static uint64_t received_us, stepped_us;
 static uint8_t outputs_before, inputs_before, muted_before;
 static uint64_t edge_us[N_OUTPUTS];
 static uint8_t has_been_on;
+static uint16_t max_on_seen_ms[N_OUTPUTS], duty_seen_ms[N_OUTPUTS];
+static uint64_t limits_set_us[N_OUTPUTS];
 static uint64_t on_us[SLOTS][N_OUTPUTS]; /* by second of the board's clock */
 static uint32_t clock_offset;
 static uint32_t edges[N_INPUTS], unmuted, chatter_limit;
@@ -82,15 +85,31 @@ static void check_edge(uint8_t output, uint8_t is_on)
     edge_us[output] = chip_us();
 }
 
+/* A limit that has just been lowered below what is used already is heeded at the next tick. */
+static uint8_t limits_are_new(uint8_t output)
+{
+    uint16_t max_on_ms = settings[SET_MAX_ON_MS + output], duty_ms = settings[SET_DUTY_MS + output];
+
+    if (max_on_ms != max_on_seen_ms[output] || duty_ms != duty_seen_ms[output])
+        limits_set_us[output] = chip_us();
+    max_on_seen_ms[output] = max_on_ms;
+    duty_seen_ms[output] = duty_ms;
+    return chip_us() - limits_set_us[output] <= NEW_LIMIT_US;
+}
+
 static void check_on(uint8_t output)
 {
     uint64_t limit_us = settings[SET_MAX_ON_MS + output] * (uint64_t)US_PER_MS;
     uint64_t absolute_us = ABSOLUTE_MAX_ON_MS[output] * (uint64_t)US_PER_MS;
     uint64_t duty_us = settings[SET_DUTY_MS + output] * (uint64_t)US_PER_MS;
+    uint64_t on_for_us = chip_us() - edge_us[output];
     uint64_t sum_us = 0;
 
-    check(chip_us() - edge_us[output] <= limit_us + MAX_ON_TOLERANCE_US, "an output is on for longer than its max-on");
     check(limit_us <= absolute_us, "a max-on is out of its range");
+    check(on_for_us <= absolute_us + MAX_ON_TOLERANCE_US, "an output is on for longer than any max-on");
+    if (limits_are_new(output))
+        return;
+    check(on_for_us <= limit_us + MAX_ON_TOLERANCE_US, "an output is on for longer than its max-on");
     for (int slot = 0; slot < SLOTS; slot++)
         sum_us += on_us[slot][output];
     check(sum_us <= duty_us + DUTY_TOLERANCE_US, "an output is on for longer than its duty");

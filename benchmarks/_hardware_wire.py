@@ -1,0 +1,372 @@
+"""Poke to driver, driver to pin, and back, in real time: through a pseudo-terminal, by contenders that take turns.
+
+::
+
+    device's process ──event──▶ pseudo-terminal ──▶ driver (this process) ──PulseCmd──▶ pseudo-terminal ──▶ device
+
+In every round each contender is started, measured and ended, in an order that is turned round every time; only one runs
+at a time. So whatever else the machine does hits all of them. The reference, ``bare pty``, is two Python processes that
+hand each other frames of the same sizes, without driver, emulator or simulator.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import select
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks._children import FIFO_PRIORITY, BenchmarkFailed, Busyness, Contender, Watch
+from benchmarks._hardware_device import (
+    BARE,
+    EVENT_BYTES,
+    KINDS,
+    PIN,
+    PING_BYTES,
+    PONG_BYTES,
+    PULSE_BYTES,
+)
+from benchmarks._round_trips import NORMAL, SHIELDED
+from hardware import board_requests as ask
+from hardware.device import DeviceSettings, DeviceState
+from hardware.drivers import reference_board
+from hardware.transport import SerialTransport
+from realtime.clock import now_ns
+from realtime.records import FIRST_DEVICE, NS_PER_MS, NS_PER_S, Events, Kind, Line, no_events
+
+EVENT, EDGE, EDGE_WALL, REPORT, LOOP, ECHO = (
+    "A: poke → event parsed",
+    "B: command written → pin edge, device's time",
+    "B: command written → pin edge, wall",
+    "B: command written → its OutputEvent parsed",
+    "C: poke → driver → pin edge, wall",
+    "keep-alive written → answer parsed",
+)
+MEASURES: Final = (EVENT, EDGE, EDGE_WALL, REPORT, LOOP, ECHO)
+
+BIT_NS: Final = NS_PER_S // reference_board.BAUD
+BITS_PER_BYTE: Final = 10
+
+
+def _wire_ns(*frames: bytes) -> int:
+    """Return how long frames take on the wire, one after the other."""
+    return sum(map(len, frames)) * BITS_PER_BYTE * BIT_NS
+
+
+FLOOR_NS: Final = {
+    EVENT: _wire_ns(EVENT_BYTES),
+    EDGE: _wire_ns(PULSE_BYTES),
+    EDGE_WALL: _wire_ns(PULSE_BYTES),
+    REPORT: _wire_ns(PULSE_BYTES, EVENT_BYTES),
+    LOOP: _wire_ns(EVENT_BYTES, PULSE_BYTES),
+    ECHO: _wire_ns(PING_BYTES, PONG_BYTES),
+}
+"""What the bytes alone take at the board's baud rate."""
+
+WAIT_S: Final = 2.0
+"""Longest wait for anything that must come."""
+PULSE_NS: Final = NS_PER_MS
+RELAXED_MS: Final = 100
+"""Between keep-alives while pokes are measured, as in a session."""
+PACED_MS: Final = 5
+"""Between keep-alives while these are measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured."""
+
+    rounds: int
+    pokes: int
+    """By one contender in one round."""
+    pings: int
+
+
+@dataclass(slots=True)
+class Series:
+    """All rounds of one contender's one measure under one policy."""
+
+    contender: str
+    measure: str
+    policy: str
+    rounds: list[NDArray[np.int64]] = field(default_factory=list)
+    """What was measured in each round [ns]."""
+
+    @property
+    def all_ns(self) -> NDArray[np.int64]:
+        """Return everything measured [ns]."""
+        return np.concatenate(self.rounds)
+
+    def over(self, reference: "Series") -> float:
+        """Return this median over the reference's of the same round: the median of the rounds."""
+        pairs = zip(self.rounds, reference.rounds, strict=True)
+        return float(np.median([np.median(mine) / np.median(other) for mine, other in pairs]))
+
+
+@dataclass(slots=True)
+class RealTime:
+    """Everything measured in real time."""
+
+    series: dict[tuple[str, str, str], Series] = field(default_factory=dict)
+    """By contender, measure and policy."""
+    busy: list[Busyness] = field(default_factory=list)
+    retries: int = 0
+    """Requests that the driver sent again, because no answer came within 20 ms."""
+
+    def add(self, contender: str, measure: str, policy: str, found_ns: NDArray[np.int64]) -> None:
+        """Take one round of a measure."""
+        key = (contender, measure, policy)
+        self.series.setdefault(key, Series(*key)).rounds.append(found_ns)
+
+
+@dataclass(slots=True)
+class Heard:
+    """What this side of the wire noted [ns]."""
+
+    parsed_ns: list[int] = field(default_factory=list)
+    written_ns: list[int] = field(default_factory=list)
+    reported_ns: list[int] = field(default_factory=list)
+    echo_ns: list[int] = field(default_factory=list)
+    retries: int = 0
+
+
+class Device(Contender):
+    """The other side: a device in a process of its own."""
+
+    def __init__(self, kind: str, folder: Path, *, seed: int, priority: int) -> None:
+        self.port = folder / "port"
+        module = "benchmarks._hardware_device"
+        words = (kind, str(self.port), "--seed", str(seed), "--fifo", str(priority))
+        super().__init__(KINDS[kind], [sys.executable, "-m", module, *words], folder)
+
+    def poke(self, count: int) -> None:
+        """Let so many noses in."""
+        if self._process.stdin is None:
+            return
+        self._process.stdin.write(f"{count}\n".encode())
+        self._process.stdin.flush()
+
+    def noted(self) -> dict[str, NDArray[np.int64]]:
+        """End it, and return what it noted."""
+        facts: dict[str, Any] = self.end()
+        return {name: np.array(values, np.int64) for name, values in facts.items()}
+
+
+class Side(Protocol):
+    """This side of the wire."""
+
+    heard: Heard
+
+    def echo(self, count: int) -> None:
+        """Measure so many keep-alives."""
+
+    def answer(self, count: int, poke: Callable[[int], None]) -> None:
+        """Answer so many pokes, after having asked for them."""
+
+
+class BareSide:
+    """Reads and writes frames of the right sizes, and nothing else."""
+
+    def __init__(self, port: Path, _stack: contextlib.ExitStack) -> None:
+        self.heard = Heard()
+        self._port = _stack.enter_context(SerialTransport.open(str(port), reference_board.BAUD))
+
+    def echo(self, count: int) -> None:
+        """Send so many frames of a keep-alive's size, one at a time."""
+        for _ in range(count):
+            select.select([], [], [], PACED_MS / 1000)
+            asked_ns = now_ns()
+            self._port.write(PING_BYTES)
+            self.heard.echo_ns.append(self._read() - asked_ns)
+
+    def answer(self, count: int, poke: Callable[[int], None]) -> None:
+        """Answer every event with a command, and wait for the event that it brings."""
+        poke(count)
+        for _ in range(count):
+            self.heard.parsed_ns.append(self._read())
+            self.heard.written_ns.append(now_ns())
+            self._port.write(PULSE_BYTES)
+            self.heard.reported_ns.append(self._read())
+
+    def _read(self) -> int:
+        """Wait for a frame; return when it was there."""
+        if not select.select([self._port.fileno()], [], [], WAIT_S)[0]:
+            raise BenchmarkFailed(f"{BARE}: nothing came within {WAIT_S:g} s")
+        self._port.read()
+        return now_ns()
+
+
+class DriverSide:
+    """The product's driver on the product's transport, in one thread, as the device's process of a session has them."""
+
+    def __init__(self, port: Path, stack: contextlib.ExitStack) -> None:
+        self.heard = Heard()
+        self._port = stack.enter_context(SerialTransport.open(str(port), reference_board.BAUD))
+        self._driver = reference_board.create(_settings(RELAXED_MS))
+        self._pinged_ns = 0
+        self._nonce = 0
+
+    def echo(self, count: int) -> None:
+        """Let the driver send so many keep-alives, one at a time."""
+        self._start(PACED_MS)
+        while len(self.heard.echo_ns) < count:
+            records, at_ns = self._turn()
+            if self._pinged_ns and (records["kind"] == Kind.CLOCK).any():
+                self.heard.echo_ns.append(at_ns - self._pinged_ns)
+                self._pinged_ns = 0
+        self._close()
+
+    def answer(self, count: int, poke: Callable[[int], None]) -> None:
+        """Answer every POKE_IN with a pulse, until the last pulse is over."""
+        self._start(RELAXED_MS)
+        poke(count)
+        over, until_ns = 0, now_ns() + round(WAIT_S * NS_PER_S)
+        while over < count:
+            records, at_ns = self._turn()
+            for kind in records["kind"].tolist():
+                if kind == Kind.POKE_IN:
+                    self.heard.parsed_ns.append(at_ns)
+                    self._pulse()
+                    until_ns = at_ns + round(WAIT_S * NS_PER_S)
+                elif kind == Kind.VALVE_ON:
+                    self.heard.reported_ns.append(at_ns)
+                over += kind == Kind.VALVE_OFF
+            if at_ns > until_ns:
+                raise BenchmarkFailed(f"no poke, or no pulse, within {WAIT_S:g} s: {over} of {count} were over")
+        self._close()
+
+    def _start(self, keep_alive_ms: int) -> None:
+        """Have a new driver get the board ready."""
+        self._driver = reference_board.create(_settings(keep_alive_ms), self._driver.last_seq)
+        self._driver.start(now_ns())
+        self._ship()
+        while self._driver.state is DeviceState.CONNECTING:
+            self._turn()
+        self._pinged_ns = 0
+
+    def _close(self) -> None:
+        self.heard.retries += self._driver.counters()["retries"]
+        self._driver.close(now_ns())
+        self._ship()
+
+    def _pulse(self) -> None:
+        self._nonce += 1
+        record = no_events(1)
+        record["kind"], record["line"], record["value"], record["source_seq"] = (
+            Kind.COMMAND,
+            Line.VALVE_A,
+            PULSE_NS,
+            self._nonce,
+        )
+        self._driver.command(record, now_ns())
+        self.heard.written_ns.append(self._ship())
+
+    def _turn(self) -> tuple[Events, int]:
+        """Wait for something to do and do it; return what the driver published, and when."""
+        wait_s = (self._driver.due_ns() - now_ns()) / NS_PER_S
+        select.select([self._port.fileno()], [], [], min(0.05, max(0.0, wait_s)))
+        if data := self._port.read():
+            self._driver.feed(data, now_ns())
+        records = self._driver.records()
+        at_ns = now_ns()
+        self._driver.poll(at_ns)
+        self._ship()
+        if self._driver.state is DeviceState.FAULTED:
+            raise BenchmarkFailed(f"the driver ended: {self._driver.error}")
+        return records, at_ns
+
+    def _ship(self) -> int:
+        """Write what the driver wants written; return when that began."""
+        data = self._driver.outgoing()
+        at_ns = now_ns()
+        if data:
+            self._port.write(data)
+        if data in ask.PINGS:
+            self._pinged_ns = at_ns
+        return at_ns
+
+
+def _settings(keep_alive_ms: int) -> DeviceSettings:
+    """Return a board with one beam and one valve, whose limits a benchmark does not meet."""
+    valve = Line.VALVE_A
+    return DeviceSettings(
+        "board",
+        FIRST_DEVICE,
+        {Line.POKE_A: PIN, valve: PIN},
+        host_timeout_ms=5000,
+        keep_alive_ms=keep_alive_ms,
+        min_gap_ms={valve: 0},
+        duty_ms={valve: 60_000},
+        chatter_hz=1000,
+    )
+
+
+@contextlib.contextmanager
+def scheduled(priority: int) -> Iterator[None]:
+    """Run the block with SCHED_FIFO if there is a priority, and in any case without the garbage collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        if priority:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        yield
+    finally:
+        if priority:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        gc.enable()
+
+
+def one_turn(kind: str, folder: Path, effort: Effort, found: RealTime, policy: str, seed: int) -> None:
+    """Start a contender, measure it, end it, and add what was found.
+
+    Raises
+    ------
+    BenchmarkFailed
+        If something did not come that must.
+    """
+    priority = FIFO_PRIORITY if policy == SHIELDED else 0
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        device = stack.enter_context(Device(kind, folder, seed=seed, priority=priority))
+        side = (BareSide if KINDS[kind] == BARE else DriverSide)(device.port, stack)
+        watch = Watch([device.pid])
+        with scheduled(priority):
+            side.echo(effort.pings)
+            side.answer(effort.pokes, device.poke)
+        found.busy.append(watch.stop())
+        noted = device.noted()
+    _add(KINDS[kind], found, policy, side.heard, noted)
+
+
+def _add(contender: str, found: RealTime, policy: str, heard: Heard, noted: dict[str, NDArray[np.int64]]) -> None:
+    parsed, written, reported = (
+        np.array(times, np.int64) for times in (heard.parsed_ns, heard.written_ns, heard.reported_ns)
+    )
+    poked, rose, seen = noted["poked_ns"], noted["rose_ns"], noted["seen_ns"]
+    if len({times.size for times in (parsed, written, reported, poked, rose, seen)}) > 1:
+        counts = f"{poked.size} pokes, {parsed.size} events, {written.size} commands, {rose.size} edges"
+        raise BenchmarkFailed(f"{contender}: these do not belong together: {counts}, {reported.size} reported")
+    found.retries += heard.retries
+    values = (parsed - poked, rose - written, seen - written, reported - written, seen - poked)
+    for measure, value in zip(MEASURES, (*values, np.array(heard.echo_ns, np.int64)), strict=True):
+        found.add(contender, measure, policy, value)
+
+
+def measure(
+    kinds: tuple[str, ...], effort: Effort, folder: Path, policies: tuple[str, ...], tell: Callable[[str], None]
+) -> RealTime:
+    """Measure all rounds under each policy; ``tell`` hears what is being done."""
+    found = RealTime()
+    for policy in policies:
+        for number in range(effort.rounds):
+            tell(f"through a pseudo-terminal, {policy} scheduling: round {number + 1} of {effort.rounds}")
+            for kind in kinds if number % 2 == 0 else reversed(kinds):
+                one_turn(kind, folder / f"{policy}-{number}-{kind}", effort, found, policy, seed=number)
+    return found
