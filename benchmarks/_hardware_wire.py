@@ -11,14 +11,13 @@ hand each other frames of the same sizes, without driver, emulator or simulator.
 
 import contextlib
 import gc
-import json
 import os
 import select
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +32,7 @@ from benchmarks._hardware_device import (
     PONG_BYTES,
     PULSE_BYTES,
 )
-from benchmarks._round_trips import NORMAL, SHIELDED
+from benchmarks._round_trips import SHIELDED
 from hardware import board_requests as ask
 from hardware.device import DeviceSettings, DeviceState
 from hardware.drivers import reference_board
@@ -75,7 +74,7 @@ WAIT_S: Final = 2.0
 PULSE_NS: Final = NS_PER_MS
 RELAXED_MS: Final = 100
 """Between keep-alives while pokes are measured, as in a session."""
-PACED_MS: Final = 5
+PACED_MS: Final = 20
 """Between keep-alives while these are measured."""
 
 
@@ -119,6 +118,8 @@ class RealTime:
     busy: list[Busyness] = field(default_factory=list)
     retries: int = 0
     """Requests that the driver sent again, because no answer came within 20 ms."""
+    missed: int = 0
+    """Keep-alives without an answer before the next one: none of those was measured."""
 
     def add(self, contender: str, measure: str, policy: str, found_ns: NDArray[np.int64]) -> None:
         """Take one round of a measure."""
@@ -135,6 +136,7 @@ class Heard:
     reported_ns: list[int] = field(default_factory=list)
     echo_ns: list[int] = field(default_factory=list)
     retries: int = 0
+    missed: int = 0
 
 
 class Device(Contender):
@@ -159,24 +161,12 @@ class Device(Contender):
         return {name: np.array(values, np.int64) for name, values in facts.items()}
 
 
-class Side(Protocol):
-    """This side of the wire."""
-
-    heard: Heard
-
-    def echo(self, count: int) -> None:
-        """Measure so many keep-alives."""
-
-    def answer(self, count: int, poke: Callable[[int], None]) -> None:
-        """Answer so many pokes, after having asked for them."""
-
-
 class BareSide:
     """Reads and writes frames of the right sizes, and nothing else."""
 
-    def __init__(self, port: Path, _stack: contextlib.ExitStack) -> None:
+    def __init__(self, port: Path, stack: contextlib.ExitStack) -> None:
         self.heard = Heard()
-        self._port = _stack.enter_context(SerialTransport.open(str(port), reference_board.BAUD))
+        self._port = stack.enter_context(SerialTransport.open(str(port), reference_board.BAUD))
 
     def echo(self, count: int) -> None:
         """Send so many frames of a keep-alive's size, one at a time."""
@@ -252,7 +242,9 @@ class DriverSide:
         self._pinged_ns = 0
 
     def _close(self) -> None:
-        self.heard.retries += self._driver.counters()["retries"]
+        counters = self._driver.counters()
+        self.heard.retries += counters["retries"]
+        self.heard.missed += counters["missed_pings"]
         self._driver.close(now_ns())
         self._ship()
 
@@ -354,6 +346,7 @@ def _add(contender: str, found: RealTime, policy: str, heard: Heard, noted: dict
         counts = f"{poked.size} pokes, {parsed.size} events, {written.size} commands, {rose.size} edges"
         raise BenchmarkFailed(f"{contender}: these do not belong together: {counts}, {reported.size} reported")
     found.retries += heard.retries
+    found.missed += heard.missed
     values = (parsed - poked, rose - written, seen - written, reported - written, seen - poked)
     for measure, value in zip(MEASURES, (*values, np.array(heard.echo_ns, np.int64)), strict=True):
         found.add(contender, measure, policy, value)

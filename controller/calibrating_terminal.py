@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
+
 from controller.calibration_plot import draw
 from controller.calibration_points import CalibrationError, Entry
 from controller.calibration_table import summary_of, table_of
@@ -24,11 +26,13 @@ class Terminal:
     ----------
     rig_path
         The rig file; plots stand beside it.
+    screen
+        Where people read; the console for people, if None.
     """
 
-    def __init__(self, rig_path: Path) -> None:
+    def __init__(self, rig_path: Path, screen: Console | None = None) -> None:
         self._rig_path = rig_path
-        self._screen = console()
+        self._screen = screen or console()
         self._draft: Path | None = None
 
     def say(self, sentence: str) -> None:

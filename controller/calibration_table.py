@@ -15,7 +15,7 @@ _NONE: Final = "–"
 def table_of(entry: Entry) -> Table:
     """Return the points of a calibration with their residuals; raises NotIncreasing.
 
-    "off" is measured minus curve; "left out" is how far a point lies from the curve through the points at all other settings.
+    "off" is measured minus curve; "left out" is how far a point lies from the curve through all other settings.
     """
     found = residuals_of(entry)
     table = Table(title=f"{entry.name}, {entry.date:%Y-%m-%d %H:%M}", title_justify="left", box=SIMPLE_HEAD)

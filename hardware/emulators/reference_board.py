@@ -353,6 +353,8 @@ class EmulatedBoard:
         else:
             after = message.payload if address in _ECHOED else (self._read(address) or before)[1]
             self._answer(message, before[0], after)
+            if address == CoreRegister.OPERATION_CONTROL and message.payload[0] & _DUMP:
+                self._dump()
 
     def _answer(self, request: Message, kind: PayloadType, payload: bytes, error: bool = False) -> None:
         if not self._control & _MUTE:
@@ -471,11 +473,13 @@ class EmulatedBoard:
             self._clear_rules()
         beating = value & (_HEARTBEAT | _ALIVE)
         self._beat_ns = (self._device_ns // NS_PER_S + 1) * NS_PER_S if beating else NEVER_NS
-        if value & _DUMP:
-            for address in range(256):
-                content = self._read(address)
-                if content is not None:
-                    self._send(reply(MessageType.READ, address, *content, self._device_ns))
+
+    def _dump(self) -> None:
+        """Tell every register, as if each had been read; the write that asked for it is answered first."""
+        for address in range(256):
+            content = self._read(address)
+            if content is not None:
+                self._send(reply(MessageType.READ, address, *content, self._device_ns))
 
     def _set_seconds(self, seconds: int) -> None:
         """Step the clock; deadlines step along, so that no output stays on longer for it."""

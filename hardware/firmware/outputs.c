@@ -265,5 +265,6 @@ void outputs_heed_limits(uint8_t number)
     if (outputs_state() & 1 << number) {
         plan(number, now);
         schedule(now);
+        outputs_service();
     }
 }

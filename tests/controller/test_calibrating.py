@@ -332,7 +332,8 @@ def test_a_valve_that_is_not_reported_to_have_closed_stops_that_vial():
     room.walk_valve(durations_ms=(10, 20, 40))
     assert room.done()
     assert room.person.said[1] == (
-        "Stopped after 0 of 100 openings, so this vial does not count. board reported only VALVE_ON of a pulse on valve_a."
+        "Stopped after 0 of 100 openings, so this vial does not count. "
+        "board reported only VALVE_ON of a pulse on valve_a."
     )
 
 

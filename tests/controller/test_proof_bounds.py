@@ -195,6 +195,7 @@ def replayed(plan, path, line):
     for step in path.steps:
         assert concrete.memory["state"] == step.source
         assert concrete.memory["trial"] == step.row + 1
+        assert concrete.now + step.after_ns <= concrete.memory["deadline_ns"]
         assert concrete.give(step.code, concrete.now + step.after_ns)
         over = step.loads and step.row + 1 == plan.arrays["trials"].shape[1]
         assert concrete.memory["state"] == (plan.finished if over else step.state)
@@ -344,6 +345,7 @@ TRIED = {
         "light": 40 * S,
         "iti": 10 * S,
         "limit": 5 * S,
+        "drink": 20 * S,
     },
 }
 

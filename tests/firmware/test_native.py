@@ -244,6 +244,19 @@ def test_a_broken_beam_is_told_with_the_time_of_its_edge(program: Path) -> None:
     )
 
 
+def test_an_edge_at_a_whole_second_is_stamped_with_that_second(program: Path) -> None:
+    # The pin's interrupt comes before the timer's: the clock must know of the second that is not counted yet.
+    told = tell(program, ACTIVE, PATIENT, wait(998.85), pins(CLOSED | 1), wait(1))
+    (edge,) = [m for _, m in told.messages if (m.type, m.address) == (MessageType.EVENT, Register.DIGITAL_INPUT_STATE)]
+    assert edge.device_ns == 1_000_000_000
+
+
+def test_a_pulse_across_whole_seconds_ends_at_its_time(program: Path) -> None:
+    told = tell(program, PATIENT, write(Register.MAX_ON_MS, 2000), wait(700), pulse(1, 1777, 1), wait(2000))
+    (on_us, _), (off_us, _) = told.outputs
+    assert off_us - on_us == pytest.approx(1_777_000, abs=32)
+
+
 def test_a_valve_opens_before_the_answer_and_closes_after_25_ms(program: Path) -> None:
     told = tell(program, bytes.fromhex("02 0c d0 ff 02 01 00 19 00 01 00 51 90 db"), wait(50))
     (on_us, opened), (off_us, closed) = told.outputs

@@ -16,7 +16,7 @@ HARP = "harp==0.5.0"
 MICROSCOPE = "microscope==0.7.0"
 PYPULSEPAL = "pypulsepal==0.4.6"
 APPLICATION = {*DEFAULTS, *(int(register) for register in Register), Register.LOCAL_RULE + 1}
-CORE = set(range(1, 20))
+CORE = set(range(20))
 
 
 def test_harp_serial_reads_and_drives_the_board(board: InHand, client: Callable[..., dict]):
