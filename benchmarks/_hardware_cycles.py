@@ -180,7 +180,7 @@ class Board:
         raise BenchmarkFailed(f"output {pin} did not become {level} in the simulator")
 
     def said_from_to(self, size: int) -> tuple[int, int]:
-        """Wait for ``size`` bytes, cycle by cycle; return where the first one's start and the last one's stop bit are."""
+        """Wait for ``size`` bytes, cycle by cycle; return where their first start and their last stop bit are."""
         first, said = 0, 0
         for _ in range(ANSWER_MS * CYCLES_PER_MS):
             self.cycle += 1

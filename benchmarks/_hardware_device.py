@@ -4,16 +4,18 @@
 
     python -m benchmarks._hardware_device bare|emulator|simavr PORT --seed N --fifo PRIORITY
 
-One line of JSON when the port is there. Then it answers whoever opens the port. A line ``COUNT`` on standard input lets
-so many noses in, one after the other; at the end of standard input it says in one line of JSON when everything happened
-and ends.
+One line of JSON when the port is there. Then it answers whoever opens the port, until standard input ends. A line
+``COUNT`` there lets so many noses in, one after the other; after the last one it says in one line of JSON when
+everything happened.
 
 The device schedules its pokes itself, so that the moment of a poke is read where it happens, just before the pin is
 changed, and nothing wakes the other side ahead of it. The next one comes 3 to 6 ms after the pulse that answered the
-last: pokes never queue up. ``bare`` is no board at all: whole frames of the right sizes, read and written, nothing else.
+last, or after 250 ms without one: pokes never queue up. ``bare`` is no board at all: it reads and writes whole frames
+of the right sizes, nothing else.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import random
@@ -26,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controller.emulation import Emulation
+from controller.emulation import LONGEST_WAIT_S, Emulation
 from hardware import board_requests as ask
 from hardware.board_registers import Register
 from hardware.device import EmulatedDevice, WireFaults
@@ -49,6 +51,8 @@ PIN: Final = 0
 """Of the beam, and of the valve that answers it."""
 POKE_NS: Final = NS_PER_MS
 PAUSE_NS: Final = (3 * NS_PER_MS, 6 * NS_PER_MS)
+PATIENCE_NS: Final = 250 * NS_PER_MS
+"""Longer than the driver tries; a poke without a pulse by then is lost."""
 
 EVENT_BYTES: Final = event(Register.DIGITAL_INPUT_STATE, PayloadType.U8, b"\0", 0)
 """An event of the board, as long as any other with one byte in it."""
@@ -69,27 +73,74 @@ class Noted:
 
 
 class Pace:
-    """When the next nose comes in: an uneven while after everything that the last one brought is over.
+    """When noses come and go: the next one an uneven while after everything that the last one brought is over.
 
     Parameters
     ----------
     seed
         Of the pauses.
+    tell
+        Is called once the last one is over.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, tell: Callable[[Noted], None]) -> None:
         self._random = random.Random(seed)  # noqa: S311  # pauses, not secrets
+        self._tell = tell
         self._left = 0
-        self.due_ns = NEVER_NS
+        self._awaited = 0  # the nose's way out, and the end of the pulse
+        self._patience_ns = NEVER_NS
+        self._in_ns = NEVER_NS
+        self._out_ns = NEVER_NS
+        self.noted = Noted()
 
     def begin(self, count: int, at_ns: int) -> None:
         """Have ``count`` noses come, the first one soon."""
         self._left = count
-        self.go_on(at_ns)
+        self._go_on(at_ns)
 
-    def go_on(self, at_ns: int) -> None:
-        """Everything is over: have the next nose come, if there is one left."""
-        self.due_ns = at_ns + self._random.randint(*PAUSE_NS) if self._left else NEVER_NS
+    def due_ns(self) -> int:
+        """Return when :meth:`comes` or :meth:`goes` will next be true, or a poke be given up."""
+        return min(self._in_ns, self._out_ns, self._patience_ns)
+
+    def comes(self, now_ns: int) -> bool:
+        """Return whether a nose comes in now; if so, that is noted."""
+        if now_ns >= self._patience_ns:
+            self._go_on(now_ns)
+        if now_ns < self._in_ns:
+            return False
+        self._in_ns, self._out_ns, self._patience_ns = NEVER_NS, now_ns + POKE_NS, now_ns + PATIENCE_NS
+        self._awaited = 2
+        self.noted.poked_ns.append(now_ns)
+        return True
+
+    def goes(self, now_ns: int) -> bool:
+        """Return whether it goes now."""
+        if now_ns < self._out_ns:
+            return False
+        self._out_ns = NEVER_NS
+        self._over(now_ns)
+        return True
+
+    def pulse_began(self, at_ns: int) -> None:
+        """Note that the valve's pin rose, by the device's own time."""
+        self.noted.rose_ns.append(at_ns)
+        self.noted.seen_ns.append(now_ns())
+
+    def pulse_ended(self, at_ns: int) -> None:
+        """Take it that the pulse is over."""
+        if self._awaited:
+            self._over(at_ns)
+
+    def _over(self, at_ns: int) -> None:
+        self._awaited -= 1
+        if not self._awaited:
+            self._go_on(at_ns)
+
+    def _go_on(self, at_ns: int) -> None:
+        self._awaited, self._patience_ns, self._out_ns = 0, NEVER_NS, NEVER_NS
+        self._in_ns = at_ns + self._random.randint(*PAUSE_NS) if self._left else NEVER_NS
+        if not self._left:
+            self._tell(self.noted)
         self._left -= bool(self._left)
 
 
@@ -107,9 +158,6 @@ class PokedBoard:
     def __init__(self, board: EmulatedDevice, pace: Pace) -> None:
         self._board = board
         self._pace = pace
-        self._out_due_ns = NEVER_NS
-        self._awaited = 0  # the nose's way out, and the end of the pulse
-        self.noted = Noted()
 
     @property
     def outputs(self) -> int:
@@ -143,20 +191,14 @@ class PokedBoard:
 
     def due_ns(self) -> int:
         """Return when the board does something by itself, or a nose comes or goes."""
-        return min(self._board.due_ns(), self._pace.due_ns, self._out_due_ns)
+        return min(self._board.due_ns(), self._pace.due_ns())
 
     def advance(self, now_ns: int) -> None:
         """Let the board live until ``now_ns``, and noses come and go."""
-        if now_ns >= self._pace.due_ns:
-            self._pace.due_ns = NEVER_NS
-            self._awaited = 2
-            self._out_due_ns = now_ns + POKE_NS
-            self.noted.poked_ns.append(now_ns)
+        if self._pace.comes(now_ns):
             self._board.set_input(PIN, True, now_ns)
-        elif now_ns >= self._out_due_ns:
-            self._out_due_ns = NEVER_NS
+        elif self._pace.goes(now_ns):
             self._board.set_input(PIN, False, now_ns)
-            self._over(now_ns)
         else:
             self._board.advance(now_ns)
 
@@ -165,16 +207,10 @@ class PokedBoard:
         edges = self._board.take_edges()
         for t_ns, pin, level in edges:
             if pin == PIN and level:
-                self.noted.rose_ns.append(t_ns)
-                self.noted.seen_ns.append(now_ns())
-            elif pin == PIN and self._awaited:
-                self._over(t_ns)
+                self._pace.pulse_began(t_ns)
+            elif pin == PIN:
+                self._pace.pulse_ended(t_ns)
         return edges
-
-    def _over(self, at_ns: int) -> None:
-        self._awaited -= 1
-        if not self._awaited:
-            self._pace.go_on(at_ns)
 
 
 class Orders:
@@ -193,40 +229,36 @@ class Orders:
         return bool(said)
 
 
-def serve_board(board: EmulatedDevice, port: Path, pace: Pace, ready: Callable[[], None]) -> Noted:
+def serve_board(board: EmulatedDevice, port: Path, pace: Pace) -> None:
     """Pump a board as ``duetto emulate`` does, until the end of standard input."""
-    poked, orders = PokedBoard(board, pace), Orders(pace)
-    emulation = Emulation(poked, port, lambda _line: None)
+    orders = Orders(pace)
+    emulation = Emulation(PokedBoard(board, pace), port, lambda _line: None)
     try:
-        ready()
+        _say({"port": str(port)})
         while orders.heard():
             emulation.turn(None)
     finally:
         emulation.close()
-    return poked.noted
 
 
-def serve_bare(port: Path, pace: Pace, ready: Callable[[], None]) -> Noted:
+def serve_bare(port: Path, pace: Pace) -> None:
     """Answer frames by their size alone, and poke, until the end of standard input."""
-    noted, orders = Noted(), Orders(pace)
+    orders = Orders(pace)
     with PtyLink.open(port) as link:
-        ready()
+        _say({"port": str(port)})
         while orders.heard():
-            wait_s = min(0.05, max(0.0, (pace.due_ns - now_ns()) / NS_PER_S))
-            if select.select([link.fileno()], [], [], wait_s)[0]:
-                data = link.read()
-                if len(data) == len(PING_BYTES):
-                    link.write(PONG_BYTES)
-                    continue
-                noted.rose_ns.append(now_ns())
-                noted.seen_ns.append(noted.rose_ns[-1])
+            wait_s = min(LONGEST_WAIT_S, max(0.0, (pace.due_ns() - now_ns()) / NS_PER_S))
+            data = link.read() if select.select([link.fileno()], [], [], wait_s)[0] else b""
+            if len(data) == len(PING_BYTES):
+                link.write(PONG_BYTES)
+            elif data:
+                pace.pulse_began(now_ns())
                 link.write(EVENT_BYTES)
-                pace.go_on(noted.rose_ns[-1])
-            elif (poke_ns := now_ns()) >= pace.due_ns:
-                pace.due_ns = NEVER_NS
-                noted.poked_ns.append(poke_ns)
+                pace.pulse_ended(now_ns())
+            elif pace.comes(now_ns()):
                 link.write(EVENT_BYTES)
-    return noted
+            else:
+                pace.goes(now_ns())
 
 
 def _say(facts: dict[str, object]) -> None:
@@ -243,22 +275,16 @@ def main() -> None:
     parser.add_argument("--fifo", type=int, default=0, help="run with SCHED_FIFO at this priority")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the simulator's process too
-    pace = Pace(given.seed)
-
-    def ready() -> None:
-        _say({"port": str(given.port)})
-
+    pace = Pace(given.seed, lambda noted: _say(dataclasses.asdict(noted)))
     with ExitStack() as stack:
         if given.fifo:  # before the simulator's process is started, which inherits it
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(given.fifo))
         if given.kind == "bare":
-            noted = serve_bare(given.port, pace, ready)
+            serve_bare(given.port, pace)
         elif given.kind == "emulator":
-            noted = serve_board(EmulatedBoard(now_ns()), given.port, pace, ready)
+            serve_board(EmulatedBoard(now_ns()), given.port, pace)
         else:
-            board = stack.enter_context(SimavrBoard(build(), now_ns(), QUANTUM_NS))
-            noted = serve_board(board, given.port, pace, ready)
-    _say({"poked_ns": noted.poked_ns, "rose_ns": noted.rose_ns, "seen_ns": noted.seen_ns})
+            serve_board(stack.enter_context(SimavrBoard(build(), now_ns(), QUANTUM_NS)), given.port, pace)
 
 
 if __name__ == "__main__":

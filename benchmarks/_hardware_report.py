@@ -8,7 +8,6 @@ import numpy as np
 from benchmarks._hardware_cycles import (
     CUT,
     CUT_BUSY,
-    CYCLES_PER_MS,
     CYCLES_PER_TICK,
     CYCLES_PER_US,
     HOST_SILENT_MS,
@@ -21,6 +20,7 @@ from benchmarks._hardware_device import BARE, SIMAVR
 from benchmarks._hardware_wire import ECHO, EDGE, EDGE_WALL, EVENT, FLOOR_NS, LOOP, MEASURES, RealTime, Series
 from benchmarks._table import Table, number
 from hardware.board_registers import N_OUTPUTS
+from hardware.firmware.simavr import CYCLES_PER_MS
 
 US: Final = 1000.0
 OUTPUTS: Final = ("valve 0", "valve 1", "laser 2", "laser 3")
@@ -69,7 +69,7 @@ class Results:
 
 def _at_most(what: str, limit: float, measured: float, unit: str) -> tuple[str, str, str, str]:
     verdict = "met" if measured <= limit else "**not met**"
-    return what, f"≤ {limit:.3g} {unit}", f"{number(measured)} {unit}", verdict
+    return what, f"≤ {round(limit, 2):g} {unit}", f"{number(measured)} {unit}", verdict
 
 
 def targets(results: Results) -> Table:
@@ -134,11 +134,13 @@ def real_time(results: Results) -> Table:
         rows += [_real_time_row(each, series[BARE, measure, each.policy]) for each in found]
         rows += [_trial_row(measure, TRIAL[measure])] if measure in TRIAL else []
     rounds = len(next(iter(series.values())).rounds)
+    of = results.real_time
     note = (
-        f"Times in µs, in {rounds} interleaved rounds. ÷ bare: this p50 over that of “{BARE}” in the same round, median "
+        f"In {rounds} interleaved rounds. ÷ bare: this p50 over that of “{BARE}” in the same round, median "
         "of the rounds. ÷ floor: this p50 over what the bytes alone take at 1 Mbaud; only simavr's board waits for its "
-        f"bytes. The driver sent {results.real_time.retries} requests again after 20 ms, and left "
-        f"{results.real_time.missed} keep-alives out, whose answers took longer than 20 ms."
+        f"bytes. Requests that had no answer after 20 ms and were sent again: {of.retries}. Left out: {of.lost} pokes "
+        f"without a pulse ({of.garbage} bytes were of frames torn apart by pauses of the device's process), and "
+        f"{of.missed} keep-alives without an answer in 20 ms."
     )
     columns = ("what", "contender", "scheduling", "n", "p50 [µs]", "p95 [µs]", "p99 [µs]", "p99.9 [µs]", "max [µs]")
     titles = (*columns, "÷ bare", "floor [µs]", "÷ floor")

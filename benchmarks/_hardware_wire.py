@@ -27,6 +27,7 @@ from benchmarks._hardware_device import (
     BARE,
     EVENT_BYTES,
     KINDS,
+    PATIENCE_NS,
     PIN,
     PING_BYTES,
     PONG_BYTES,
@@ -38,7 +39,7 @@ from hardware.device import DeviceSettings, DeviceState
 from hardware.drivers import reference_board
 from hardware.transport import SerialTransport
 from realtime.clock import now_ns
-from realtime.records import FIRST_DEVICE, NS_PER_MS, NS_PER_S, Events, Kind, Line, no_events
+from realtime.records import FIRST_DEVICE, NEVER_NS, NS_PER_MS, NS_PER_S, Events, Kind, Line, no_events
 
 EVENT, EDGE, EDGE_WALL, REPORT, LOOP, ECHO = (
     "A: poke → event parsed",
@@ -118,8 +119,12 @@ class RealTime:
     busy: list[Busyness] = field(default_factory=list)
     retries: int = 0
     """Requests that the driver sent again, because no answer came within 20 ms."""
+    lost: int = 0
+    """Pokes that had no pulse within 250 ms; not measured."""
     missed: int = 0
     """Keep-alives without an answer before the next one: none of those was measured."""
+    garbage: int = 0
+    """Bytes that the driver could not use: of frames that came in two parts, more than 5 ms apart."""
 
     def add(self, contender: str, measure: str, policy: str, found_ns: NDArray[np.int64]) -> None:
         """Take one round of a measure."""
@@ -137,6 +142,7 @@ class Heard:
     echo_ns: list[int] = field(default_factory=list)
     retries: int = 0
     missed: int = 0
+    garbage: int = 0
 
 
 class Device(Contender):
@@ -150,13 +156,25 @@ class Device(Contender):
 
     def poke(self, count: int) -> None:
         """Let so many noses in."""
-        if self._process.stdin is None:
-            return
-        self._process.stdin.write(f"{count}\n".encode())
-        self._process.stdin.flush()
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"{count}\n".encode())
+            self._process.stdin.flush()
+
+    def is_done(self, wait_s: float = 0.0) -> bool:
+        """Return whether the last of them is over, or the process has ended, or will be within ``wait_s``."""
+        pipe = self._process.stdout
+        return pipe is None or bool(select.select([pipe], [], [], wait_s)[0])
 
     def noted(self) -> dict[str, NDArray[np.int64]]:
-        """End it, and return what it noted."""
+        """Wait for the last of them to be over, end it, and return what it noted.
+
+        Raises
+        ------
+        BenchmarkFailed
+            If it failed, or does not come to an end.
+        """
+        if not self.is_done(WAIT_S):
+            raise BenchmarkFailed(f"{self.name} does not say what happened")
         facts: dict[str, Any] = self.end()
         return {name: np.array(values, np.int64) for name, values in facts.items()}
 
@@ -176,9 +194,9 @@ class BareSide:
             self._port.write(PING_BYTES)
             self.heard.echo_ns.append(self._read() - asked_ns)
 
-    def answer(self, count: int, poke: Callable[[int], None]) -> None:
+    def answer(self, count: int, device: Device) -> None:
         """Answer every event with a command, and wait for the event that it brings."""
-        poke(count)
+        device.poke(count)
         for _ in range(count):
             self.heard.parsed_ns.append(self._read())
             self.heard.written_ns.append(now_ns())
@@ -213,24 +231,26 @@ class DriverSide:
                 self._pinged_ns = 0
         self._close()
 
-    def answer(self, count: int, poke: Callable[[int], None]) -> None:
-        """Answer every POKE_IN with a pulse, until the last pulse is over."""
+    def answer(self, count: int, device: Device) -> None:
+        """Answer every POKE_IN with a pulse, until the last one is over."""
         self._start(RELAXED_MS)
-        poke(count)
-        over, until_ns = 0, now_ns() + round(WAIT_S * NS_PER_S)
-        while over < count:
-            records, at_ns = self._turn()
-            for kind in records["kind"].tolist():
-                if kind == Kind.POKE_IN:
-                    self.heard.parsed_ns.append(at_ns)
-                    self._pulse()
-                    until_ns = at_ns + round(WAIT_S * NS_PER_S)
-                elif kind == Kind.VALVE_ON:
-                    self.heard.reported_ns.append(at_ns)
-                over += kind == Kind.VALVE_OFF
-            if at_ns > until_ns:
-                raise BenchmarkFailed(f"no poke, or no pulse, within {WAIT_S:g} s: {over} of {count} were over")
+        device.poke(count)
+        until_ns = now_ns() + count * PATIENCE_NS + round(WAIT_S * NS_PER_S)
+        while not device.is_done():
+            self._answer_once()
+            if now_ns() > until_ns:
+                raise BenchmarkFailed(f"{device.name} has not had its {count} pokes in time")
+        self._answer_once()
         self._close()
+
+    def _answer_once(self) -> None:
+        records, at_ns = self._turn()
+        for kind in records["kind"].tolist():
+            if kind == Kind.POKE_IN:
+                self.heard.parsed_ns.append(at_ns)
+                self._pulse()
+            elif kind == Kind.VALVE_ON:
+                self.heard.reported_ns.append(at_ns)
 
     def _start(self, keep_alive_ms: int) -> None:
         """Have a new driver get the board ready."""
@@ -245,6 +265,7 @@ class DriverSide:
         counters = self._driver.counters()
         self.heard.retries += counters["retries"]
         self.heard.missed += counters["missed_pings"]
+        self.heard.garbage += counters["garbage_bytes"]
         self._driver.close(now_ns())
         self._ship()
 
@@ -331,23 +352,32 @@ def one_turn(kind: str, folder: Path, effort: Effort, found: RealTime, policy: s
         watch = Watch([device.pid])
         with scheduled(priority):
             side.echo(effort.pings)
-            side.answer(effort.pokes, device.poke)
+            side.answer(effort.pokes, device)
         found.busy.append(watch.stop())
         noted = device.noted()
     _add(KINDS[kind], found, policy, side.heard, noted)
 
 
+def first_after(poked_ns: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for every poke the first of ``times_ns`` before the next poke, or -1; both in order."""
+    times_ns = np.append(times_ns, NEVER_NS)
+    found = times_ns[np.searchsorted(times_ns, poked_ns)]
+    return np.where(found < np.append(poked_ns[1:], NEVER_NS), found, -1)
+
+
 def _add(contender: str, found: RealTime, policy: str, heard: Heard, noted: dict[str, NDArray[np.int64]]) -> None:
-    parsed, written, reported = (
-        np.array(times, np.int64) for times in (heard.parsed_ns, heard.written_ns, heard.reported_ns)
-    )
-    poked, rose, seen = noted["poked_ns"], noted["rose_ns"], noted["seen_ns"]
-    if len({times.size for times in (parsed, written, reported, poked, rose, seen)}) > 1:
-        counts = f"{poked.size} pokes, {parsed.size} events, {written.size} commands, {rose.size} edges"
-        raise BenchmarkFailed(f"{contender}: these do not belong together: {counts}, {reported.size} reported")
+    poked = noted["poked_ns"]
+    times = (heard.parsed_ns, heard.written_ns, noted["rose_ns"], noted["seen_ns"], heard.reported_ns)
+    followed = np.stack([first_after(poked, np.array(each, np.int64)) for each in times])
+    whole = (followed >= 0).all(axis=0)
+    parsed, written, rose, seen, reported = followed[:, whole]
+    if not whole.any():
+        raise BenchmarkFailed(f"{contender}: none of {poked.size} pokes was answered by a pulse")
+    found.lost += int(poked.size - whole.sum())
     found.retries += heard.retries
     found.missed += heard.missed
-    values = (parsed - poked, rose - written, seen - written, reported - written, seen - poked)
+    found.garbage += heard.garbage
+    values = (parsed - poked[whole], rose - written, seen - written, reported - written, seen - poked[whole])
     for measure, value in zip(MEASURES, (*values, np.array(heard.echo_ns, np.int64)), strict=True):
         found.add(contender, measure, policy, value)
 

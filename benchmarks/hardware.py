@@ -1,10 +1,10 @@
 """Measure the reference board: poke to driver, command to pin, closed loop, watchdog, interlock, pulse widths.
 
-Run it with ``duetto bench hardware`` (six minutes; a quiet machine, please) or ``duetto bench hardware --quick`` (half a
-minute, numbers too few to quote). The full run writes its tables into ``docs/reference/performance.md``, which explains
-them. Real time goes through pseudo-terminals, which have neither USB nor a baud rate: quote ratios, not microseconds.
-What is counted in cycles of the chip is exact, and needs the firmware's compilers; without them the emulator alone is
-measured.
+Run it with ``duetto bench hardware`` (six minutes; a quiet machine, please) or ``duetto bench hardware --quick`` (half
+a minute, numbers too few to quote). The full run writes its tables into ``docs/reference/performance.md``, which
+explains them. Real time goes through pseudo-terminals, which have neither USB nor a baud rate: quote ratios, not
+microseconds. What is counted in cycles of the chip is exact, and needs the firmware's compilers; without them the
+emulator alone is measured.
 """
 
 import argparse

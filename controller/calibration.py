@@ -6,10 +6,10 @@ each head the newest counts. ``duetto calibrate`` writes it, a session reads it.
 """
 
 import contextlib
-import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
@@ -270,12 +270,13 @@ def _setting_for(entry: Entry | None, name: str, wanted: float, quantity: Quanti
 def shown_range(curve: "Curve") -> tuple[str, str]:
     """Return the bounds of what a curve gives, with four figures, rounded inwards: whoever types them is within."""
     low, high = float(curve.outputs[0]), float(curve.outputs[-1])
-    return _rounded(low, math.ceil), _rounded(high, math.floor)
+    return _rounded(low, ROUND_CEILING), _rounded(high, ROUND_FLOOR)
 
 
-def _rounded(value: float, towards: Callable[[float], int]) -> str:
-    places = 3 - math.floor(math.log10(value))
-    return f"{towards(value * 10.0**places) / 10.0**places:.10g}"
+def _rounded(value: float, rounding: str) -> str:
+    exact = Decimal(repr(value))
+    figures = exact.quantize(Decimal(1).scaleb(exact.adjusted() - 3), rounding)
+    return f"{figures.normalize():f}"
 
 
 def _says_age(entry: Entry, rig: rigfile.Rig, now: datetime) -> str:

@@ -41,7 +41,7 @@ ON_MARGIN_NS: Final = NS_PER_MS
 LONGEST_LIGHT_NS: Final = 10 * NS_PER_S
 LATE_NS: Final = 6 * NS_PER_S
 """A head that waits by law (CDRH) before it emits waits 5 s."""
-WORTH_TELLING_NS: Final = NS_PER_S
+WORTH_TELLING_NS: Final = 3 * NS_PER_S
 _ENDINGS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 

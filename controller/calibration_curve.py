@@ -96,17 +96,20 @@ def fit(settings: Sequence[float], outputs: Sequence[float], weights: Sequence[f
             raise NotIncreasing(_says_not_increasing(x[knot], y[knot], quantity))
     if len(knots) < 2:
         raise NotIncreasing(_says_not_increasing(x, y, quantity))
-    return Curve(
-        np.array([np.average(x[knot], weights=w[knot]) for knot in knots]),
-        np.array([np.average(level[knot], weights=w[knot]) for knot in knots]),
-    )
+    # Isotonic regression moves no weighted mean of what it makes level, so the knots' outputs can be read off the data.
+    return Curve(*(np.array([_mean(each[knot], w[knot]) for knot in knots]) for each in (x, y)))
+
+
+def _mean(values: Floats, weights: Floats) -> float:
+    """Return the weighted mean; of one value that very value, not one that differs by a rounding."""
+    return float(values[0]) if len(values) == 1 else float(np.average(values, weights=weights))
 
 
 def _averaged(x: Floats, y: Floats, w: Floats) -> tuple[Floats, Floats, Floats]:
     """Return the different settings, ascending, with the weighted means of what they gave, and the sums of weights."""
-    settings, which = np.unique(x, return_inverse=True)
-    total = np.bincount(which, weights=w)
-    return settings, np.bincount(which, weights=w * y) / total, np.asarray(total, float)
+    settings = np.unique(x)
+    groups = [x == setting for setting in settings]
+    return settings, np.array([_mean(y[group], w[group]) for group in groups]), np.array([w[g].sum() for g in groups])
 
 
 def _says_not_increasing(x: Floats, y: Floats, quantity: Quantity) -> str:

@@ -90,7 +90,8 @@ VOLUME: Final = Quantity(
     "µl",
     "volume",
     ("--line", "--durations"),
-    "for an air bubble, an empty reservoir, and weights written down in the wrong order",
+    "for an air bubble, an empty reservoir, weights written down in the wrong order, and openings too short for this "
+    "valve",
 )
 POWER: Final = Quantity(
     "mW at the head",
@@ -158,7 +159,8 @@ class ValveEntry(_Entry, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def outputs(self) -> list[float]:
         """Mean volumes of one opening [µl], one per point."""
-        return [1000.0 * point.grams / self.density_g_per_ml / point.pulses for point in self.points]
+        # To a picogram, so that a volume that is a plain number on the screen is that number.
+        return [round(1000.0 * point.grams / self.density_g_per_ml / point.pulses, 6) for point in self.points]
 
     @property
     def weights(self) -> list[float]:

@@ -23,7 +23,7 @@ def table_of(entry: Entry) -> Table:
         table.add_column(heading, justify="right")
     rows = zip(_columns(entry), found.fitted, found.off, found.off_share, found.left_out_share, strict=True)
     for point, fitted, off, share, left_out in rows:
-        table.add_row(*point, f"{fitted:.4g}", f"{off:+.3f}", f"{100 * share:+.1f}", _percent(left_out))
+        table.add_row(*point, f"{fitted:.4g}", _signed(off, 3), _signed(100 * share, 1), _signed(100 * left_out, 1))
     return table
 
 
@@ -54,6 +54,6 @@ def _columns(entry: Entry) -> list[tuple[str, ...]]:
     return [(f"{point.set_mw:g}", f"{point.tip_mw:g}") for point in entry.points]
 
 
-def _percent(share: float) -> str:
-    """Return a share in percent, or a dash where there is none."""
-    return _NONE if math.isnan(share) else f"{100 * share:+.1f}"
+def _signed(value: float, places: int) -> str:
+    """Return a number with its sign, or a dash where there is none; nothing is +0."""
+    return _NONE if math.isnan(value) else f"{round(value, places) + 0.0:+.{places}f}"

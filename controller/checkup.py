@@ -18,7 +18,7 @@ from hardware.device import DeviceState, Driver, EmulatedDevice, SilentDevice, f
 from hardware.transport import SerialTransport
 from realtime.clock import now_ns
 from realtime.errors import DuettoError
-from realtime.records import ANIMALS, NS_PER_MS, NS_PER_S, Events, Flag, Kind
+from realtime.records import ANIMALS, NS_PER_MS, NS_PER_S, Kind
 
 EMULATOR: Final = "emulator"
 READY_NS: Final = 10 * NS_PER_S
@@ -157,11 +157,10 @@ def _check(driver: Driver, name: str, *, late: bool) -> None:
 def _remarks(driver: Driver) -> Iterator[str]:
     """Yield what a driver said, and which beams and lickometers are broken or touched now."""
     yield from driver.remarks()
-    events: Events = driver.records()
-    held = events[(events["flags"] & Flag.HELD) != 0]
+    events = driver.records()
     for kind, what in (
         (Kind.POKE_IN, "the beam of {} is broken now"),
         (Kind.LICK_IN, "the lickometer of {} is touched"),
     ):
-        for animal in held["animal"][held["kind"] == kind]:
+        for animal in events["animal"][events["kind"] == kind]:
             yield what.format(ANIMALS[int(animal)])

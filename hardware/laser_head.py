@@ -123,11 +123,9 @@ class LaserHead:
         self._survey_due_ns = NEVER_NS
         self._off_due_ns = NEVER_NS  # when an off that was acknowledged and did nothing is repeated
         self._unknown: set[str] = set()  # optional steps that this head does not know
-        self._last_line = ""
+        self._last_line = ""  # what was heard last, unless it was an answer
         self._garbage_told = 0
-        self._counts = dict.fromkeys(
-            ("answers", "commands", "dropped_questions", "error_answers", "ignored_lines", "surveys"), 0
-        )
+        self._counts = dict.fromkeys(("commands", "dropped_questions", "error_answers", "ignored_lines", "surveys"), 0)
 
     # --- the interface
 
@@ -300,7 +298,7 @@ class LaserHead:
         asked = self._talk.take(answer, now_ns)
         if asked is None:
             return
-        self._counts["answers"] += 1
+        self._last_line = ""
         if asked.error:
             self._take_error(asked, now_ns)
         else:
@@ -454,7 +452,7 @@ class LaserHead:
 
     def _nobody(self) -> DeviceError:
         """Return the error for a start at which nobody said who is there."""
-        if self._last_line and not self._counts["answers"]:
+        if self._last_line:
             return self._wrong(f"says '{self._last_line}'")
         garbage = self._framer.garbage_bytes
         heard = f"It sent {garbage} bytes that are no text." if garbage else "It sent nothing that was asked for."

@@ -1,8 +1,8 @@
 """Make ``calibration.svg`` and ``calibration_plot.svg``: a valve of the virtual rig is calibrated.
 
-Run it from anywhere with the environment's Python: ``.venv/bin/python docs/images/make_calibration_image.py``. The walk,
-its questions, the openings, the table and the plot are those of ``duetto calibrate``, in virtual time. Only the weights
-are made up, as they are for whoever practises: an emulated valve gives no liquid.
+Run it from anywhere with the environment's Python: ``.venv/bin/python docs/images/make_calibration_image.py``. The
+questions, the openings, the table and the plot are those of ``duetto calibrate``, in virtual time. Only the weights are
+made up, as they are for whoever practises: an emulated valve gives no liquid.
 """
 
 import os
@@ -50,6 +50,10 @@ class Typist(Terminal):
         self._paper.print(question, end=" ", markup=False)
         self._paper.print(answer or "⏎", style="bold", markup=False)
         return answer
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence within the picture's width."""
+        self._paper.print(sentence, markup=False)
 
     def opened(self, done: int, of: int) -> None:
         """Show no counting: it would be one line over another."""

@@ -49,6 +49,7 @@ BAUD: Final = 115_200
 ROLES: Final[frozenset[Role]] = frozenset()
 CONFIRMS: Final[frozenset[Role]] = frozenset()
 
+_SERIAL_NUMBER: Final = re.compile(r"(?=.*\d)[0-9A-Za-z-]{3,}")
 _MODEL: Final = re.compile(r"\d{4}-0[4568]-")
 _NEWER_MODEL: Final = re.compile(r"-06-.*-1\d{3}(-C)?$")
 _INTERLOCK_FAULT: Final = 3
@@ -69,6 +70,11 @@ def _done(text: str) -> str | None:
     return text if text == "OK" else None
 
 
+def _serial_number(text: str) -> str | None:
+    """Return a serial number: nothing that a head still had to say to somebody before us."""
+    return text if _SERIAL_NUMBER.fullmatch(text) else None
+
+
 def _watts(text: str) -> float | None:
     """Return in mW what is told in W."""
     watts = number(text)
@@ -84,7 +90,7 @@ _DIGITAL: Final = Step("gdmes?", "digital modulation", _flag, wanted=1.0)
 _RUN_MODE: Final = Step("LASer:RUNMode?", "run mode", words, wanted="PowerModulation")
 _DIGITAL_NEWER: Final = Step("las:pm:dig:ena?", "digital modulation", _flag, wanted=1.0)
 _IDENTIFICATION: Final = (
-    Step("sn?", "serial number", words, Reading.SERIAL_NUMBER),
+    Step("sn?", "serial number", _serial_number, Reading.SERIAL_NUMBER),
     Step("gfv?", "firmware", words, Reading.FIRMWARE),
     Step("glm?", "model", words, Reading.MODEL),
 )

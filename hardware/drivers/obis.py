@@ -113,6 +113,11 @@ def _upper(text: str) -> str | None:
     return text.upper() or None
 
 
+def _identity(text: str) -> str | None:
+    """Return an identity, which has parts: nothing that a head still had to say to somebody before us."""
+    return text if "," in text or "-" in text else None
+
+
 def _watts(text: str) -> float | None:
     """Return in mW what is told in W."""
     watts = number(text)
@@ -126,7 +131,7 @@ _STATUS: Final = Step("SYSTem:STATus?", "status", _bits, Reading.STATE)
 _MODE: Final = Step("SOURce:AM:SOURce?", "modulation mode", _upper, wanted="DIGITAL")
 _IDENTIFICATION: Final = (
     Step("SYSTem:COMMunicate:HANDshaking ON", "handshaking on", _done),
-    Step("*IDN?", "identity", words, Reading.IDENTITY),
+    Step("*IDN?", "identity", _identity, Reading.IDENTITY),
     Step("SYSTem:INFormation:MODel?", "model", words, Reading.MODEL),
     Step("SYSTem:INFormation:SNUMber?", "serial number", words, Reading.SERIAL_NUMBER),
     Step("SYSTem:INFormation:FVERsion?", "firmware", words, Reading.FIRMWARE, optional=True),

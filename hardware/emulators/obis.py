@@ -92,6 +92,8 @@ class ObisKnobs(HeadKnobs):
         What a defect sets in ``SYSTem:FAULt?``.
     warming_up
         The head is cold: it says so, and gives no light.
+    reads_off_while_late
+        ``SOURce:AM:STATe?`` says OFF until the CDRH delay is over; what real heads say is not known here.
     """
 
     model: str = "OBIS 473nm 75mW LX"
@@ -99,6 +101,7 @@ class ObisKnobs(HeadKnobs):
     max_power_mw: float = 75.0
     fault_bits: int = 0
     warming_up: bool = False
+    reads_off_while_late: bool = False
 
 
 class EmulatedObis(EmulatedHead):
@@ -209,7 +212,7 @@ class EmulatedObis(EmulatedHead):
             "SYSTem:FAULt": f"{self.fault_bits:08X}",
             "SYSTem:HOURs": "12.3",
             "SYSTem:ERRor:COUNt": str(len(self._errors)),
-            "SOURce:AM:STATe": _on_off(self.emission),
+            "SOURce:AM:STATe": _on_off(self.emission and not (knobs.reads_off_while_late and self._delayed)),
             "SOURce:AM:SOURce": self.mode,
             "SOURce:POWer:LEVel:IMMediate:AMPLitude": f"{self.power_mw / 1000:.5f}",
             "SOURce:POWer:LEVel": f"{measured_mw / 1000:.5f}",

@@ -169,5 +169,7 @@ void read_rule(reading_t *reading)
 
 uint8_t write_rule(const order_t *order)
 {
-    return crc16(order->payload, RULE_CRC_AT) == word_at(order->payload + RULE_CRC_AT) && rules_write(order->which, order->payload);
+    if (crc16(order->payload, RULE_CRC_AT) != word_at(order->payload + RULE_CRC_AT))
+        return 0;
+    return rules_write(order->which, order->payload);
 }

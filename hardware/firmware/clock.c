@@ -47,7 +47,8 @@ void clock_wake_at(uint32_t moment)
     TIMSK1 &= (uint8_t) ~(1 << OCIE1B);
     if ((int32_t)ticks >= (int32_t)TICKS_PER_SECOND)
         return;
-    OCR1B = (int32_t)ticks > 1 ? (uint16_t)(ticks - 1) : 1; /* the match comes at the end of the tick */
+    /* The match comes at the end of its tick. */
+    OCR1B = (int32_t)ticks > 1 ? (uint16_t)(ticks - 1) : 1;
     TIFR1 = 1 << OCF1B;
     TIMSK1 |= 1 << OCIE1B;
     if (TCNT1 >= OCR1B)

@@ -29,14 +29,14 @@ void clock_start(void);
 /* The present moment. Interrupts must be off. */
 uint32_t clock_now(void);
 
-/* A moment's stamp. It must be of the running second, or of one that is about to be counted. Interrupts must be off. */
+/* A moment's stamp. It must be of the running second, or of the one about to be counted. Interrupts must be off. */
 void clock_stamp(uint32_t moment, stamp_t *stamp);
 
-/* Call the compare interrupt at a moment, at once if it is past. One that is beyond the running second must be asked for
- * again in each. Interrupts must be off. */
+/* Call the compare interrupt at a moment, or at once if it is past. One that lies beyond the running second must be
+ * asked for again in the next. Interrupts must be off. */
 void clock_wake_at(uint32_t moment);
 
-/* Timer1 began a new second: to be called in its interrupt, before anything else. Returns the moment at which it began. */
+/* Timer1 began a new second: to be called in its interrupt, before anything else. Return when it began. */
 uint32_t clock_second_passed(void);
 
 /* Set the seconds that the host is told. Moments go on: nothing that runs gets longer. */

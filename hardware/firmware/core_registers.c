@@ -1,5 +1,6 @@
 /* The registers that every Harp device has. */
 #include <avr/pgmspace.h>
+#include <util/atomic.h>
 
 #include "bytes.h"
 #include "config.h"
@@ -7,8 +8,6 @@
 #include "host.h"
 #include "outputs.h"
 #include "rules.h"
-
-#include <util/atomic.h>
 
 enum {
     RESET_TO_DEFAULTS = 0x01,

@@ -103,7 +103,7 @@ uint8_t harp_take(uint8_t byte, request_t *request)
         filled = 0;
         decode(request);
         if (byte != sum)
-            report_error(ERROR_CHECKSUM);
+            report_error(ERROR_CHECKSUM, 1);
         return byte == sum;
     }
     frame[filled] = byte;

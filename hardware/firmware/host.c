@@ -45,12 +45,12 @@ void host_millisecond(void)
     }
 }
 
-void host_second(uint32_t began)
+void host_second(uint32_t now)
 {
     if (control & CONTROL_HEARTBEAT)
-        report_event(HEARTBEAT, host_is_active(), began);
+        report_event(HEARTBEAT, host_is_active(), now);
     else if (control & CONTROL_ALIVE)
-        report_event(TIMESTAMP_SECONDS, 0, began);
+        report_event(TIMESTAMP_SECONDS, 0, now);
 }
 
 uint8_t host_control(void)

@@ -21,7 +21,7 @@ void host_heard(void);
 void host_millisecond(void);
 
 /* A second has begun: send the heartbeat that the host wants. Interrupts must be off. */
-void host_second(uint32_t began);
+void host_second(uint32_t now);
 
 uint8_t host_control(void);
 uint8_t host_is_active(void);

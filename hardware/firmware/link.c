@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "config.h"
 #include "harp.h"
 #include "host.h"
-#include "config.h"
 #include "registers.h"
 #include "report.h"
 #include "uart.h"
@@ -101,7 +101,7 @@ static void handle(const request_t *request)
 
     host_heard();
     if (answer_waits)
-        report_error(ERROR_TRANSMIT);
+        report_error(ERROR_TRANSMIT, 1);
     if (!registers_find(request->address, &found) || is_refused(request, &found))
         error = HARP_ERROR;
     prepare(request, &found, error);
@@ -112,9 +112,10 @@ static void receive(void)
 {
     request_t request;
     uint8_t byte;
+    uint8_t lost = uart_take_lost();
 
-    if (uart_take_lost())
-        report_error(ERROR_RECEIVE);
+    if (lost)
+        report_error(ERROR_RECEIVE, lost);
     for (uint8_t i = 0; i < BYTES_AT_A_TIME && !registers_reset_is_wanted() && uart_read(&byte); i++)
         if (harp_take(byte, &request))
             handle(&request);

@@ -79,7 +79,7 @@ static uint8_t lasers_may_be_on(void)
     return armed && interlock_is_closed();
 }
 
-/* Return those of `mask` that may be on now; add the faults of those that may not, by the first thing that forbids it. */
+/* Return those of `mask` that may be on now; set the faults of the others, each by the first thing that forbids it. */
 static uint8_t admitted(uint8_t mask, uint32_t now, uint16_t *faults)
 {
     uint8_t dark = 0, early = 0, spent = 0, bit = 1;

@@ -10,7 +10,7 @@
 #define OUTPUT_PORT PORTB
 #define OUTPUT_DIRECTION DDRB
 
-/* Beams are PC0 to PC3, bits 0 to 3 of register 32; the interlock loop is PC4; the licks, bits 4 and 5, are PD2, PD3. */
+/* Beams are PC0 to PC3, bits 0 to 3 of register 32; the interlock loop is PC4; the licks, bits 4 and 5, PD2 and PD3. */
 #define BEAM_MASK PCMSK1
 #define LICK_MASK PCMSK2
 enum {

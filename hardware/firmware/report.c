@@ -52,13 +52,13 @@ void report_fault(uint16_t bits)
     }
 }
 
-void report_error(uint8_t which)
+void report_error(uint8_t which, uint8_t number)
 {
     static const uint8_t BITS[N_ERRORS] = {FAULT_CHECKSUM, FAULT_RECEIVE, FAULT_EVENT, FAULT_TRANSMIT};
 
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE)
     {
-        errors[which]++;
+        errors[which] += number;
         report_fault(BITS[which]);
     }
 }
@@ -71,7 +71,7 @@ void report_untold(void)
     {
         if (!is_full()) {
             untold = 0;
-                put(FAULT, faults, clock_now());
+            put(FAULT, faults, clock_now());
         }
     }
 }

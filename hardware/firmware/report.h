@@ -21,8 +21,8 @@ void report_event(uint8_t address, uint16_t value, uint32_t when);
 /* Set bits of the Fault register; if one of them is new, queue its event. Interrupts must be off. */
 void report_fault(uint16_t bits);
 
-/* Count an error of the link, and set its fault. */
-void report_error(uint8_t which);
+/* Count errors of the link, and set their fault. */
+void report_error(uint8_t which, uint8_t number);
 
 /* Queue the Fault event that found the queue full, if there is one and now is room. */
 void report_untold(void);

@@ -7,8 +7,8 @@ is a context manager): it is a child process (``harness/avr_board.c``), spoken t
 
 *Time* is virtual: nothing moves but by :meth:`SimavrBoard.advance`, and the same calls always give the same bytes and
 edges, however finely time is cut. A cycle is 62.5 ns of the board's clock, which runs ``knobs.clock_ppm`` fast. Bytes
-take 10 µs each, on their way in and out; :meth:`SimavrBoard.outgoing` returns those whose stop bit has ended. What is
-done to a pin, and a reset, take effect 1 µs later: look at ``outputs`` after some more time.
+take 10 µs each, on their way in and out; :meth:`SimavrBoard.outgoing` returns those whose stop bit has ended. A pin
+that is changed, or a reset, has its effect in the time that passes afterwards: look at ``outputs`` then.
 
 *Pins* as in register 32: 0 to 3 beams, 4 and 5 licks. Outputs 0 and 1 valves, 2 and 3 lasers.
 

@@ -128,6 +128,14 @@ def test_rounding_leads_nowhere_beyond_the_curve():
     assert curve.setting(curve.output(almost)) == pytest.approx(40.0)
 
 
+def test_the_range_is_shown_with_four_figures_that_are_within_it():
+    assert shown_range(fit([1, 2], [0.874, 8.8029], [1, 1], VOLUME)) == ("0.874", "8.802")
+    assert shown_range(fit([1, 2], [0.0123451, 1234.9], [1, 1], VOLUME)) == ("0.01235", "1234")
+    weighed = valve(factor=0.874)
+    assert weighed.outputs[0] == 0.874
+    assert curve_of(weighed).setting(0.874) == 10.0
+
+
 def test_points_of_one_setting_are_averaged_by_their_openings():
     curve = fit([10, 20, 20, 40], [1.0, 2.3, 1.7, 4.0], [100, 300, 100, 100], VOLUME)
     assert curve.output(20) == pytest.approx((3 * 2.3 + 1.7) / 4)
@@ -144,7 +152,7 @@ def test_two_settings_in_the_wrong_order_that_are_not_close_make_no_curve():
         fit([10, 20, 40, 80], [1.0, 4.1, 2.0, 8.0], [100] * 4, VOLUME)
     assert str(refusal.value) == (
         "20 ms gave 4.1 µl and 40 ms gave 2 µl: the larger must clearly give more. Check for an air bubble, an empty "
-        "reservoir, and weights written down in the wrong order; then measure again."
+        "reservoir, weights written down in the wrong order, and openings too short for this valve; then measure again."
     )
 
 

@@ -210,6 +210,9 @@ WORST = {
     "longer than a trial": planned(
         *range(20), stays=True, light=9 * S, timeout=0, iti=tuple(i * S // 4 for i in range(20))
     ),
+    "into many ITIs": planned(
+        0, 3, 6, 9, 12, light_from=FIRST, stays=True, iti=tuple((1 + i % 5 * 3) * S for i in range(20))
+    ),
     "a short limit": planned(0, 2, 4, 6, 8, 10, 12, 14, limit=2 * S, timeout=0),
     "a long window": planned(0, 2, 4, 6, 8, 10, light=3 * S, windows=(9 * S,), timeout=0, drink=4 * S),
     "no time between": planned(*range(0, 20, 2), iti=0, drink=1 * S, timeout=0),

@@ -2,7 +2,8 @@
 
 What happens to the board is a script of bytes (``hardware/firmware/native/script.h``); what must hold at every step is
 checked beside it (``checks.h``). Stories say what the board does, byte by byte; random and directed scripts try to make
-it break a rule; firmware without one of its limits must be caught by them.
+it break a rule; firmware without one of its limits must be caught by them; and its twin, the emulated board, must say
+the same.
 """
 
 import random
@@ -18,6 +19,7 @@ import pytest
 from hardware.board_registers import (
     ARM_KEY,
     DEFAULTS,
+    N_INPUTS,
     N_OUTPUTS,
     N_RULES,
     PULSE_WORDS,
@@ -28,6 +30,7 @@ from hardware.board_registers import (
     Register,
     payload_type,
 )
+from hardware.emulators.reference_board import EmulatedBoard
 from hardware.firmware.build import SOURCES
 from hardware.harp import (
     CoreRegister,
@@ -39,6 +42,7 @@ from hardware.harp import (
     read_request,
     write_request,
 )
+from realtime.records import NS_PER_MS
 
 NATIVE = SOURCES / "native"
 FLAGS = (
@@ -328,17 +332,29 @@ def test_time_on_is_used_up_and_comes_back_after_a_minute(program: Path) -> None
 
 
 def test_an_input_that_chatters_is_muted_until_it_is_listened_to(program: Path) -> None:
-    storm = b"".join(pins(CLOSED | state) + wait(0.5) for state in [0b10_0000, 0] * 8)
+    storm = b"".join(pins(CLOSED | state) + wait(0.5) for state in [0b10_0000, 0] * 5)
     told = tell(
         program,
-        *(ACTIVE, write(Register.CHATTER_LIMIT, 10), wait(1), storm, pins(CLOSED | 0b10_0000), wait(1)),
-        *(read(Register.DIGITAL_INPUT_STATE), read(Register.MUTED_INPUTS), wait(1)),
+        *(ACTIVE, write(Register.CHATTER_LIMIT, 10), wait(1), storm, read(Register.MUTED_INPUTS), wait(1)),
+        *(pins(CLOSED | 0b10_0000), read(Register.MUTED_INPUTS), read(Register.DIGITAL_INPUT_STATE), wait(1)),
         *(write(Register.MUTED_INPUTS, 0xFF), wait(2)),
     )
     assert told.of(Register.DIGITAL_INPUT_STATE) == [0x20, 0] * 5 + [0x20]
     assert told.of(Register.FAULT)[0] == FaultBit.CHATTER
-    assert told.answers(Register.DIGITAL_INPUT_STATE) == [0]
-    assert told.answers(Register.MUTED_INPUTS) == [0, 0x20]
+    assert told.of(Register.DIGITAL_INPUT_STATE, MessageType.READ) == [0]
+    assert told.of(Register.MUTED_INPUTS, MessageType.READ) == [0, 0x20]
+    assert told.of(Register.MUTED_INPUTS, MessageType.WRITE) == [0]
+
+
+def test_what_one_moment_brings_is_told_in_order(program: Path) -> None:
+    told = tell(program, ACTIVE, rule(0, 1, 0b0101, 10, 100), wait(5), pins(CLOSED | 1), wait(1), pulse(0b0110, 10, 1))
+    assert [(message.address, message.value & 0xFF) for _, message in told.messages[2:6]] == [
+        (Register.DIGITAL_INPUT_STATE, 1),
+        (Register.OUTPUT_EVENT, 1),
+        (Register.FAULT, FaultBit.DISARMED),
+        (Register.OUTPUT_EVENT, 3),
+    ]
+    assert told.messages[6][1].address == Register.PULSE_CMD
 
 
 def test_a_local_rule_fires_at_the_edge_and_a_repeated_request_fires_nothing(program: Path) -> None:
@@ -594,3 +610,93 @@ def test_a_firmware_without_a_limit_is_caught(objects: dict[str, Path], tmp_path
     told = [run(mutant, directed_script(name, seed)) for seed in range(2)]
     assert [each.code for each in told] == [VIOLATION, VIOLATION], told
     assert all(CAUGHT_BY[name] in each.words for each in told), told
+
+
+# The emulated board, given the same script, says the same.
+
+
+def twin_script(seed: int) -> list[bytes | int | float]:
+    """What happens, one thing at a time: bytes on the wire, a state of the pins, a pause in ms."""
+    dice = random.Random(seed)
+    script: list[bytes | int | float] = [ACTIVE, PATIENT, 3.0] if dice.random() < 0.7 else [ACTIVE, 3.0]
+    state, nonce = CLOSED, 1
+
+    def request() -> bytes:
+        nonlocal nonce
+        address = dice.choice(sorted(set(RANGES) - {Register.HOST_TIMEOUT_MS}))
+        low, high = RANGES[address]
+        nonce += dice.random() < 0.7
+        match dice.randrange(9):
+            case 0 | 1:
+                return pulse(dice.randrange(16), dice.choice((1, 15, 40, 300, 3000)), nonce, dice.random() < 0.1)
+            case 2:
+                return write(dice.choice((34, 35, 37)), dice.randrange(16))
+            case 3:
+                return rule(dice.randrange(2), dice.randrange(32), dice.randrange(32), dice.choice((0, 20)), 500)
+            case 4:
+                return write(Register.ARM, dice.choice((ARM_KEY, ARM_KEY, 0, 7)))
+            case 5:
+                return write(
+                    address, dice.choice((low, high, dice.randint(low, min(high, low + 200)), max(0, low - 1)))
+                )
+            case 6:
+                return write(CoreRegister.OPERATION_CONTROL, dice.choice((1, 1, 1, 0, 5, 0x81)))
+            case 7:
+                return write(
+                    *dice.choice(((Register.FAULT, 0xFFFF), (222, dice.randrange(64)), (8, dice.randrange(9999))))
+                )
+            case _:
+                return read(dice.choice((8, 10, 18, 32, 37, *range(200, 225), 99)))
+
+    for _ in range(100):
+        script.append(request())
+        for _ in range(dice.choice((1, 1, 1, 30))):
+            script.append(2.03 + round(dice.random() * dice.choice((1, 60, 400)), 3))
+            state ^= CLOSED if dice.random() < 0.05 else 1 << dice.randrange(6)
+            script.append(state)
+        script.append(2.011)
+    return [*script, 6000.0]
+
+
+def said_by_the_firmware(program: Path, script: list[bytes | int | float]) -> list[Message]:
+    """What the firmware says to a script."""
+    parts = (
+        part if isinstance(part, bytes) else pins(part) if isinstance(part, int) else wait(part) for part in script
+    )
+    return [message for _, message in tell(program, *parts).messages]
+
+
+def said_by_the_emulator(script: list[bytes | int | float]) -> list[Message]:
+    """What the emulated board says to the same script, at the same times."""
+    board, framer, now_ns, state, said = EmulatedBoard(), Framer(), NS_PER_MS, CLOSED, []
+    for part in script:
+        if isinstance(part, bytes):
+            data = part.replace(ESCAPE + ESCAPE, ESCAPE)
+            now_ns += len(data) * 10_000
+            board.feed(data, now_ns)
+        elif isinstance(part, float):
+            now_ns += round(part * 1000) * 1000
+        else:
+            for pin in (pin for pin in range(N_INPUTS) if (state ^ part) >> pin & 1):
+                board.set_input(pin, bool(part >> pin & 1), now_ns)
+            board.set_interlock(bool(part & CLOSED), now_ns)
+            state = part
+        said += framer.feed(board.outgoing(now_ns), now_ns)
+    return said
+
+
+def by_register(messages: list[Message]) -> dict[tuple[int, int], list[bytes]]:
+    """Payloads by type and address; without those that differ by the boards' names, and by what a moment is."""
+    said: dict[tuple[int, int], list[bytes]] = {}
+    for message in messages:
+        if message.address in {CoreRegister.TIMESTAMP_SECONDS, CoreRegister.HEARTBEAT}:
+            continue
+        content = message.payload[:6] if message.address >= Register.LOCAL_RULE else message.payload
+        said.setdefault((message.type, message.address), []).append(content)
+    return said
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_firmware_and_emulator_say_the_same(program: Path, seed: int) -> None:
+    script = twin_script(seed)
+    assert by_register(said_by_the_firmware(program, script)) == by_register(said_by_the_emulator(script))

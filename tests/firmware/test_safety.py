@@ -79,13 +79,26 @@ def test_a_reset_switches_off_disarms_and_restarts_the_clock(board: Firmware) ->
     board.run(3)
     assert board.board.outputs == 0
     boot_cycle = board.board.boots_cycles[-1][0]
-    assert all(cycle <= boot_cycle for cycle, _, level in board.edges() if level == 0)
+    assert board.edges()[-2:] == [(boot_cycle, 0, 0), (boot_cycle, 2, 0)]
     after = board.ask(read_request(CoreRegister.WHO_AM_I, PayloadType.U16))
     assert before.device_ns > 300_000_000 > after.device_ns
     assert board.get(Register.ARM) == 0
     assert board.get(CoreRegister.OPERATION_CONTROL) & 3 == MODE_STANDBY
     assert board.get(Register.MAX_ON_MS) == DEFAULTS[Register.MAX_ON_MS]
     assert board.get(Register.BOOT_CAUSE) == BootCause.EXTERNAL
+
+
+def test_after_a_reset_the_board_sees_its_inputs_as_they_are(board: Firmware) -> None:
+    board.beam(2)
+    board.board.reset(board.now_ns)
+    board.run(3)
+    assert board.get(Register.DIGITAL_INPUT_STATE) == 0b100
+    board.arm()  # the interlock is still closed
+    board.interlock(False)
+    board.board.reset(board.now_ns)
+    board.run(3)
+    board.ask(write_frame(Register.ARM, ARM_KEY))
+    assert board.get(Register.ARM) == 0
 
 
 def test_the_reset_register_restarts_the_board_through_the_chips_watchdog(board: Firmware) -> None:
@@ -826,9 +839,12 @@ def test_a_program_that_hangs_is_reset_by_the_chip_and_everything_goes_off(board
     assert board.get(Register.ARM) == 0
 
 
-def test_a_main_program_that_hangs_still_ends_its_pulses_in_time(board: Firmware) -> None:
+@pytest.mark.parametrize("after_us", [0, 2, 5, 10, 20])
+def test_a_main_program_that_hangs_still_ends_its_pulses_in_time(board: Firmware, after_us: int) -> None:
     board.mark()
     board.pulse(VALVE_A, 30, 1)
+    board.board.set_input(0, True, board.now_ns)  # it may hang when an interrupt has just begun
+    board.now_ns += after_us * 1000
     board.board.hang(board.now_ns, interrupts=True)
     board.run(200)
     assert board.widths_ms(0) == [pytest.approx(30, abs=WIDTH_ERROR_MS)]

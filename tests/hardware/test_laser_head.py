@@ -12,6 +12,7 @@ from hardware.device import (
     DeviceState,
     NoSuchPin,
     SilentDevice,
+    WrongDevice,
 )
 from hardware.drivers import cobolt, obis
 from realtime.records import NEVER_NS, Fault, Kind, Line
@@ -146,10 +147,12 @@ def test_more_power_than_the_head_has_is_refused_with_both_numbers(make):
     assert bench.lines[-2:] == [OFF[make], bench.lines[-1]]
 
 
-def test_exactly_the_head_s_limit_is_taken(make):
-    bench = HeadBench(make, power_mw=60)
+@pytest.mark.parametrize("power_mw", [60, 60.004])
+def test_exactly_the_head_s_limit_is_taken_as_far_as_powers_are_told_apart(make, power_mw):
+    bench = HeadBench(make, power_mw=power_mw)
     bench.head.knobs.max_power_mw = 60
     assert bench.start().driver.state is DeviceState.READY
+    assert bench.head.power_mw == 60
 
 
 @pytest.mark.parametrize(
@@ -492,6 +495,11 @@ def test_emission_that_does_not_go_off_is_told_once_and_off_is_repeated_twice_a_
     bench.arm()
     assert bench.faults() == [Fault.LASER_HEAD, Fault.DEVICE_REFUSED]
     assert bench.told()[1] == "head is not armed: its emission does not go off."
+    offs = bench.count_of(OFF[make])
+    while bench.count_of(OFF[make]) == offs and bench.now_ns < 60_000_000_000:
+        bench.run(1)
+    bench.arm(ms=490)
+    assert bench.told() == ["head is not armed: its emission is on though it should be off."]
     del bench.head._live
     bench.run(1000)
     assert not bench.head.emission
@@ -521,11 +529,24 @@ def test_another_power_than_was_set_is_told_with_both_numbers_and_disarms(bench,
     assert bench.ttl(True) == 1
 
 
-def test_a_power_that_a_head_rounds_is_no_trouble(make):
-    bench = HeadBench(make, power_mw=12.34).start()
-    bench.meddle(b"slmp 12.4" if make == "cobolt" else b"SOUR:POW:LEV:IMM:AMPL 0.0124")
+@pytest.mark.parametrize(("set_mw", "read_mw", "faults"), [(50, 50.9, 0), (50, 51.1, 1), (1, 1.09, 0), (1, 1.11, 1)])
+def test_a_power_that_a_head_rounds_is_no_trouble(make, set_mw, read_mw, faults):
+    bench = HeadBench(make, power_mw=set_mw).start()
+    bench.meddle(f"slmp {read_mw}".encode() if make == "cobolt" else f"SOUR:POW:LEV:IMM:AMPL {read_mw / 1000}".encode())
     bench.run(2000)
-    assert bench.faults() == []
+    assert len(bench.faults()) == faults
+
+
+def test_a_setting_that_is_altered_twice_is_told_twice_even_just_after_arming(bench, make):
+    bench.meddle(POWER[make])
+    bench.run(1000)
+    bench.command(Line.ARM, 1)
+    while not bench.driver.armed and bench.now_ns < 10_000_000_000:
+        bench.run(1)
+    bench.meddle(POWER[make])
+    bench.run(1000)
+    assert bench.faults() == [Fault.LASER_HEAD] * 2
+    assert not bench.driver.armed
 
 
 def test_a_mode_in_which_light_does_not_need_the_ttl_is_told_and_disarms(bench, make):
@@ -645,8 +666,9 @@ def test_a_question_about_safety_that_is_answered_by_errors_ends_it(bench, make)
 
 def test_one_error_answer_is_counted_and_the_question_asked_again(bench, make):
     bench.head.knobs.unknown = "f?,system:fault?"
-    while not bench.driver.counters()["error_answers"]:
-        bench.run(10)
+    for _ in range(100):
+        if not bench.driver.counters()["error_answers"]:
+            bench.run(10)
     bench.head.knobs.unknown = ""
     bench.run(3000)
     assert bench.driver.state is DeviceState.READY
@@ -687,12 +709,37 @@ def test_lines_that_come_twice_change_nothing(make):
     bench.run(3000)
     assert bench.driver.armed
     assert bench.faults() == []
+    assert bench.driver.counters()["unexpected_answers"] > 50
     bench.command(Line.ARM, 0)
     bench.run(1000)
     assert not bench.head.emission
 
 
 # --- the end
+
+
+def test_answers_to_an_earlier_driver_are_not_taken_for_who_is_there(make):
+    bench = HeadBench(make)
+    bench.head.knobs.answer_ns = 60_000_000
+    bench.driver.start(bench.now_ns)
+    late = b"OK\r\n0\r\n12.50\r\n" if make == "cobolt" else b"OK\r\nOFF\r\nOK\r\n0.01250\r\nOK\r\n"
+    for place in range(len(late)):
+        bench.run(1)
+        bench.driver.feed(late[place : place + 1], bench.now_ns)
+    bench.run(4000)
+    assert bench.driver.state is DeviceState.READY
+    assert bench.driver.serial_number == "12345"
+    assert bench.driver.model == bench.head.knobs.model
+
+
+def test_a_device_that_says_something_else_is_quoted(make):
+    bench = HeadBench(make)
+    bench.head.knobs.silence = True
+    bench.driver.start(bench.now_ns)
+    bench.driver.feed(b"Welcome to the kettle\r\n", bench.now_ns)
+    bench.run(3000)
+    assert isinstance(bench.driver.error, WrongDevice)
+    assert "says 'Welcome to the kettle'" in str(bench.driver.error)
 
 
 def test_safe_switches_off_and_disarms_and_the_driver_stays_ready(bench, make):

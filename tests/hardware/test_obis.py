@@ -127,10 +127,27 @@ def test_the_safety_delay_makes_light_late_and_that_is_told(bench):
     assert bench.ttl(True) == 0
     bench.run(4000)
     assert bench.head.outputs == 1
-    assert bench.head.take_edges()[0][0] <= armed_ns + CDRH_NS
+    assert armed_ns + 3_000_000_000 < bench.head.take_edges()[0][0] <= armed_ns + 5_000_000_000
     bench.run(2000)
     assert bench.driver.armed
     assert bench.faults() == [Fault.LASER_HEAD]
+
+
+def test_late_light_is_told_as_soon_as_the_head_is_armed(bench):
+    bench.meddle(b"SYST:CDRH ON")
+    bench.command(Line.ARM, 1)
+    while not bench.driver.armed and bench.now_ns < 10_000_000_000:
+        bench.run(1)
+    assert len(bench.told()) == 1
+
+
+def test_a_head_that_says_off_until_its_safety_delay_is_over_is_armed_and_stays_so(bench):
+    bench.head.knobs.reads_off_while_late = True
+    bench.meddle(b"SYST:CDRH ON")
+    bench.arm(ms=8000)
+    assert bench.driver.armed
+    assert bench.faults() == [Fault.LASER_HEAD]
+    assert bench.ttl(True) == 1
 
 
 def test_a_second_arming_waits_again_and_tells_again(bench):
@@ -348,10 +365,22 @@ def test_with_the_safety_delay_light_comes_after_exactly_five_seconds():
     assert head.status & 0x12 == 0x10
     assert head.due_ns() in {1_000, 1_000 + CDRH_NS}
     head.outgoing(1_000)
-    assert head.due_ns() == 1_000 + CDRH_NS
+    assert head.due_ns() == 1_000 + CDRH_NS == 5_000_001_000
     head.advance(9_000_000_000)
     assert head.take_edges() == [(1_000 + CDRH_NS, 0, 1)]
     assert head.status & 0x12 == 0x02
+
+
+def test_a_head_asleep_or_cold_gives_no_light():
+    head = create(0)
+    for line in ("SYST:CDRH OFF", "SOUR:TEMP:APR OFF", "SOUR:AM:STAT ON"):
+        say(head, line)
+    assert head.outputs == 0
+    say(head, "SOUR:TEMP:APR ON")
+    assert head.outputs == 1
+    head.knobs.warming_up = True
+    assert say(head, "SYST:STAT?").startswith("C8001102")
+    assert head.outputs == 0
 
 
 def test_an_open_interlock_sets_its_bit_ends_emission_and_refuses_it():

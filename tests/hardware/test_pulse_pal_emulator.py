@@ -59,10 +59,10 @@ def test_a_handshake_is_answered_with_k_and_the_firmware():
 
 def test_nothing_is_answered_before_its_cycle():
     device = make()
-    device.feed(bytes((213, 72)), START + 10_000)
-    assert device.outgoing(START + 49_999) == b""
-    assert device.due_ns() == START + UNIT
-    assert device.outgoing(START + UNIT) == b"K\x15\x00\x00\x00"
+    device.feed(bytes((213, 72)), START + 10 * MS + 10_000)
+    assert device.outgoing(START + 10 * MS + 49_999) == b""
+    assert device.due_ns() == START + 10 * MS + UNIT
+    assert device.outgoing(START + 10 * MS + UNIT) == b"K\x15\x00\x00\x00"
     assert device.due_ns() == NEVER_NS
 
 

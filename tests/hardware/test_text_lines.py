@@ -222,6 +222,7 @@ def test_an_answer_shows_that_what_was_asked_before_has_lost_its_own():
     talk.overtake([question("l0", "OK")], TWICE)
     talk.poll(1)
     assert talk.take(Answer("OK"), 2).question.text == "l0"
+    assert talk.poll(2 + GAP_NS) == (b"gmlp?\r", None)
 
 
 def test_an_off_that_overtakes_an_off_is_sent_again_at_once():

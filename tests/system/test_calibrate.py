@@ -259,6 +259,39 @@ def test_a_damaged_calibration_is_told_before_anything_is_weighed(calibrate, rig
     assert damaged.read_text(encoding="utf-8") == '{"format": 1, "valves": ['
 
 
+# --- what it is for
+
+
+def valve_openings_ms(events: str) -> dict[str, set[float]]:
+    """Return the lengths of the openings that a session commanded of each valve [ms]; 0 would be to close it."""
+    header, *rows = events.splitlines()
+    names = header.split(",")
+    found: dict[str, set[float]] = {}
+    for row in rows:
+        event = dict(zip(names, row.split(","), strict=False))
+        if event["kind"] == "COMMAND" and event["line"].startswith("VALVE") and float(event["value"]):
+            found.setdefault(event["line"], set()).add(round(float(event["value"]) / 1e6, 3))
+    return found
+
+
+def test_a_session_opens_each_valve_for_its_volume_and_refuses_what_was_not_measured(calibrate, command, rig, tmp_path):
+    text = rig.read_text(encoding="utf-8")
+    rig.write_text(text.replace("\nvalve_ms = 30.0 ", "\nvolume_ul = 3.0 ", 1), encoding="utf-8")
+    refused = command("run", rig, "--fast", "--minutes", 1, "--out", tmp_path / "none")
+    assert refused.returncode == 1
+    assert "valve_a is not calibrated" in refused.stderr
+    for line, weights in (("valve_a", WALK), ("valve_b", "\n0.2\n\n0.4\n\n0.8\n")):
+        assert calibrate(rig, "--line", line, "--durations", "10,20,40", "--yes", typed=weights).returncode == 0
+    ran = command("run", rig, "--fast", "--minutes", 5, "--seed", 1, "--out", tmp_path / "sessions")
+    assert ran.returncode == 0, ran.stderr
+    events = command("events", ran.stdout.strip(), "--csv").stdout
+    assert valve_openings_ms(events) == {"VALVE_A": {30.0}, "VALVE_B": {15.0}}
+    rig.write_text(text.replace("\nvalve_ms = 30.0 ", "\nvolume_ul = 9.0 ", 1), encoding="utf-8")
+    outside = command("run", rig, "--fast", "--minutes", 1, "--out", tmp_path / "none")
+    assert outside.returncode == 1
+    assert "valve_a is calibrated for 1 to 4 µl" in outside.stderr
+
+
 # --- signals
 
 

@@ -21,6 +21,7 @@ import json, select, sys
 from hardware.emulators.pty_link import PtyLink
 from hardware.emulators.reference_board import create
 from realtime.clock import now_ns
+from realtime.records import NEVER_NS
 
 board, edges = create(now_ns()), []
 wishes = json.loads(sys.argv[1])
@@ -33,7 +34,8 @@ with PtyLink.open() as link:
         board.feed(link.read(), now_ns())
         link.write(board.outgoing(now_ns()))
         edges += board.take_edges()
-    print(json.dumps({"edges": edges, "outputs": board.outputs, "armed": board.armed}), flush=True)
+    asleep = board.due_ns() == NEVER_NS
+    print(json.dumps({"edges": edges, "outputs": board.outputs, "armed": board.armed, "asleep": asleep}), flush=True)
 """
 """A board of its own process behind a pseudo-terminal, until its standard input ends; then it says what it did."""
 
@@ -145,7 +147,7 @@ def test_a_board_on_a_port_is_identified_and_nothing_on_it_moves(check, board):
     assert f"✓ reference_board on {real.port}, firmware " in shown
     assert "clock ± " in shown
     assert "emulated" not in shown
-    assert real.end() == {"edges": [], "outputs": 0, "armed": False}
+    assert real.end() == {"edges": [], "outputs": 0, "armed": False, "asleep": True}
 
 
 def test_a_board_can_be_checked_again_and_again(check, board):

@@ -115,9 +115,8 @@ static void take_stimulus(const struct record *record)
     if (waiting_head - waiting_tail == WAITING)
         die("too many stimuli before one advance");
     waiting[waiting_head % WAITING] = *record;
-    waiting[waiting_head % WAITING].cycle += LEAD_CYCLES;
     if (waiting_head++ == waiting_tail)
-        set_timer(record->cycle + LEAD_CYCLES, on_stimulus);
+        set_timer(record->cycle, on_stimulus);
 }
 
 /* --- the core */
@@ -269,7 +268,7 @@ int main(int count, char **arguments)
         } else if (record.kind == ADVANCE) {
             advance(record.cycle);
         } else if (record.kind == BYTE) {
-            if (!usart_feed(record.cycle + LEAD_CYCLES, record.a))
+            if (!usart_feed(record.cycle, record.a))
                 die("too many bytes for the wire");
         } else {
             take_stimulus(&record);

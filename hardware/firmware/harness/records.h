@@ -12,7 +12,7 @@ struct record {
 _Static_assert(sizeof(struct record) == 16, "the reader on the other side counts on 16 bytes");
 
 enum kind {
-    /* From the host. Cycles never go back; everything but ADVANCE takes effect LEAD_CYCLES later. */
+    /* From the host. Cycles never go back; everything but ADVANCE comes at the cycle of the last ADVANCE or later. */
     ADVANCE = 'A', /* live until `cycle`; answered by all that happened, and END */
     BYTE = 'B',    /* a = byte for the board's receiver */
     PIN = 'P',     /* a = port's letter, b = bit, c = level */
@@ -28,10 +28,6 @@ enum kind {
     CRASHED = 'C', /* a = simavr's state: nothing will happen any more */
     END = 'E',     /* everything up to the asked cycle has been told */
 };
-
-/* A stimulus is applied this much later than said, so that the core, which stops only between two instructions and so
- * overshoots by up to 4 cycles, can never have passed it: what happens does not depend on how time was cut up. */
-enum { LEAD_CYCLES = 16 };
 
 void tell(uint64_t cycle, enum kind kind, uint8_t a, uint8_t b, uint8_t c);
 

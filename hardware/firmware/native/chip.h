@@ -1,4 +1,4 @@
-/* A chip in virtual time: the timers, pins and serial line that the firmware sees. Everything is in whole microseconds. */
+/* A chip in virtual time: the timers, pins and serial line that the firmware sees. All times are whole microseconds. */
 #ifndef CHIP_H
 #define CHIP_H
 
