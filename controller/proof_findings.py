@@ -87,4 +87,4 @@ def together(findings: Iterable[Finding]) -> list[Finding]:
 
 def _same(one: Finding, other: Finding) -> bool:
     """Return whether two findings differ in the animals alone."""
-    return str(one.path) == str(other.path) and replace(other, animals=one.animals, path=one.path) == one
+    return replace(other, animals=one.animals, path=one.path) == one and str(other.path) == str(one.path)

@@ -1,6 +1,5 @@
 """What a person reads of a check: a table of the devices, and one of the proof."""
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -73,8 +72,8 @@ def _told(finding: Finding) -> Text:
 
 
 def _shown(path: Path) -> Text:
-    """Return a path as people read it: what happens in the background, times never alone on a line."""
-    text = Text(re.sub(r"(\d) (m?s\))", "\\1\u00a0\\2", str(path)))
+    """Return a path as people read it: the states, and between them in the background what happens."""
+    text = Text(str(path))
     text.highlight_regex(r"—[^→]*→", "dim")
     return text
 

@@ -152,4 +152,4 @@ class BoardActions:
         request = self._arms.answer(message.address, message.payload, message.is_error)
         wanted = request is not None and request.echo is None
         if wanted and (message.is_error or not message.value):
-            self._report.refuse(Line.ARM, now_ns, "did not arm: is its interlock closed?")
+            self._report.refuse(Line.ARM, now_ns, "did not arm; look whether its interlock is closed")

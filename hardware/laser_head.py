@@ -33,7 +33,7 @@ person, at the head.
 
 *What ends it* (FAULTED): another device on the port, or a setting not taken (DEVICE_REFUSED); no answer to three polls,
 or to four times the same command (DEVICE_SILENT). A faulted driver repeats the off command every 500 ms until the head
-acknowledges it, or the driver is closed.
+acknowledges it, or the driver is closed or let go of.
 
 *What is guaranteed.* A head has no watchdog: if this computer stops or its cable breaks while the head is armed, the
 head stays armed. What bounds the light then is the board that gates the TTL, with its own watchdog, longest time on and
@@ -86,6 +86,7 @@ class Stage(IntEnum):
 
 
 _ARMING: Final = frozenset({Stage.CHECK, Stage.PREPARE, Stage.SWITCH_ON})
+_LOOKING: Final = frozenset({Stage.SURVEY, Stage.CHECK})
 _SETTING_UP: Final = frozenset({Stage.CONFIGURE, Stage.PREPARE})
 
 
@@ -338,6 +339,8 @@ class LaserHead:
     def _finish(self, now_ns: int) -> None:
         """Go on from a stage whose steps have all been answered."""
         stage, self._stage = self._stage, Stage.REST
+        if stage in _LOOKING:
+            self._report.looked()
         match stage:
             case Stage.IDENTIFY if self._head.mistaken():
                 self._fail(self._wrong(f"calls itself '{self.model}'"), now_ns)
@@ -349,7 +352,6 @@ class LaserHead:
             case Stage.SURVEY:
                 self._counts["surveys"] += 1
                 self._state = DeviceState.READY
-                self._report.looked()
                 self._tell_garbage(now_ns)
             case Stage.CHECK if self._report.obstacle():
                 self._report.refuse(f"is not armed: {self._report.obstacle()}", now_ns)

@@ -144,11 +144,15 @@ class EmulatedBoard:
         """Let the board live until ``now_ns``: every deadline up to then fires, at its own exact time."""
         self._now_ns = now_ns = max(now_ns, self._now_ns)
         self._device_ns = self._clock.device_ns(now_ns)
+        self._meet_deadlines()
+        if self.knobs.clock_ppm != self._clock.ppm:
+            self._clock = BoardClock(now_ns, self._device_ns, self.knobs.clock_ppm)
+
+    def _meet_deadlines(self) -> None:
+        """Let everything that is due by now happen, each at its own time."""
         while self._deadline_ns <= self._device_ns:
             self._fire(self._deadline_ns)
             self._schedule()
-        if self.knobs.clock_ppm != self._clock.ppm:
-            self._clock = BoardClock(now_ns, self._device_ns, self.knobs.clock_ppm)
 
     def due_ns(self) -> int:
         """Return the session time of the next deadline, or NEVER_NS."""
@@ -351,6 +355,8 @@ class EmulatedBoard:
         ):
             self._answer(message, *before, error=True)
         else:
+            self._schedule()
+            self._meet_deadlines()  # a limit that was lowered may end an output now: that is told before the answer
             after = message.payload if address in _ECHOED else (self._read(address) or before)[1]
             self._answer(message, before[0], after)
             if address == CoreRegister.OPERATION_CONTROL and message.payload[0] & _DUMP:

@@ -34,6 +34,7 @@ from tests.firmware.bench import (
 WIDTH_ERROR_MS = 0.048
 INTERLOCK_CUT_US = 20
 INTERLOCK_CUT_BUSY_US = 150
+INTERLOCK_CUT_RULES_US = 300
 RULE_LATENCY_US = 100
 STAMP_ERROR_US = 80
 CHIP_WATCHDOG_MS = 140
@@ -345,6 +346,26 @@ def test_an_open_interlock_cuts_soon_wherever_the_firmware_is(board: Firmware) -
     cuts = [cut_us_at(board, pulse_frame(ALL_OUTPUTS, 5, turn), turn * 8.3) for turn in range(1, 50)]
     cuts += [cut_us_at(board, pulse_frame(VALVE_A | VALVE_B, 2, turn), 2050 + turn * 8.3) for turn in range(1, 50)]
     assert 0 < max(cuts) < INTERLOCK_CUT_BUSY_US
+
+
+def test_an_open_interlock_cuts_soon_though_both_rules_have_just_fired(board: Firmware) -> None:
+    cuts = []
+    for pin in range(4):
+        board.set(Register.MIN_GAP_MS + pin, 0)
+    for turn in range(30):
+        board.interlock(True)
+        board.arm()
+        for which in range(2):
+            board.rule(which, beams=1, outputs=ALL_OUTPUTS, ms=30 + which, window_ms=100)
+        board.board.set_input(0, True, board.now_ns)
+        board.run(turn * 0.0113)
+        opened = board.interlock(False)
+        board.run(1)
+        assert board.board.outputs & (LASER_A | LASER_B) == 0
+        cuts += [(cycle - opened) / CYCLES_PER_US for cycle, pin, level in board.edges(2)[-1:] if not level]
+        board.run(40)
+        board.beam(0, broken=False)
+    assert 0 < max(cuts) < INTERLOCK_CUT_RULES_US
 
 
 def test_light_stays_off_after_the_interlock_closed_until_it_is_armed_again(board: Firmware) -> None:

@@ -263,7 +263,7 @@ int main(void) {
     DDRB = 1 << 0 | 1 << 1;
     PORTC = 1 << 0;
     PCICR = 1 << PCIE1; PCMSK1 = 1 << 0;
-    OCR2A = 249; TCCR2A = 1 << WGM21; TCCR2B = 1 << CS22; TIMSK2 = 1 << OCIE2A;
+    OCR2A = OCR2B = 249; TCCR2A = 1 << WGM21; TCCR2B = 1 << CS22; TIMSK2 = 1 << OCIE2A;
     sei();
     for (;;) {
         if (PINC & 1 << 0) PORTB |= 1 << 0; else PORTB &= ~(1 << 0);

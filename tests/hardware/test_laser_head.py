@@ -515,6 +515,21 @@ def test_emission_that_goes_off_by_itself_is_told_and_disarms(bench, make):
     assert "its emission went off by itself" in bench.told()[0]
 
 
+def test_emission_that_went_off_is_told_although_it_is_armed_again_at_once(bench, make):
+    bench.arm()
+    bench.meddle(OFF[make].encode())
+    while bench.driver.armed and bench.now_ns < 10_000_000_000:
+        bench.run(1)
+    assert bench.faults() == []  # it still looks for what did it
+    bench.command(Line.ARM, 1)
+    bench.run(300)
+    assert bench.faults() == [Fault.LASER_HEAD]
+    assert not bench.driver.armed
+    bench.run(1000)
+    assert bench.driver.armed
+    assert bench.faults() == [Fault.LASER_HEAD]
+
+
 def test_another_power_than_was_set_is_told_with_both_numbers_and_disarms(bench, make):
     bench.arm()
     bench.ttl(True)
@@ -730,6 +745,16 @@ def test_answers_to_an_earlier_driver_are_not_taken_for_who_is_there(make):
     assert bench.driver.state is DeviceState.READY
     assert bench.driver.serial_number == "12345"
     assert bench.driver.model == bench.head.knobs.model
+
+
+def test_a_head_that_falls_silent_after_its_first_answer_is_silent_and_no_other_device(make):
+    bench = HeadBench(make)
+    bench.driver.start(bench.now_ns)
+    bench.run(5)
+    bench.head.knobs.silence = True
+    bench.run(4000)
+    assert isinstance(bench.driver.error, SilentDevice)
+    assert "It sent nothing that was asked for" in str(bench.driver.error)
 
 
 def test_a_device_that_says_something_else_is_quoted(make):

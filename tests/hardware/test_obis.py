@@ -144,7 +144,10 @@ def test_late_light_is_told_as_soon_as_the_head_is_armed(bench):
 def test_a_head_that_says_off_until_its_safety_delay_is_over_is_armed_and_stays_so(bench):
     bench.head.knobs.reads_off_while_late = True
     bench.meddle(b"SYST:CDRH ON")
-    bench.arm(ms=8000)
+    bench.arm()
+    assert say(bench.head, "SOUR:AM:STAT?") == "OFF\r\nOK\r\n"
+    bench.run(6000)
+    assert say(bench.head, "SOUR:AM:STAT?") == "ON\r\nOK\r\n"
     assert bench.driver.armed
     assert bench.faults() == [Fault.LASER_HEAD]
     assert bench.ttl(True) == 1

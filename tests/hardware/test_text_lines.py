@@ -252,18 +252,20 @@ def test_questions_are_dropped_but_what_is_urgent_stays():
     assert talk.idle
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.booleans(), st.integers(1, 450)), min_size=60, max_size=60),
-    st.sets(st.integers(1, 3000), max_size=4),
+    st.lists(st.tuples(st.booleans(), st.sampled_from([1, 60, 210, 450])), max_size=20),
+    st.sets(st.sampled_from(range(10, 1500, 110)), max_size=3),
 )
 def test_no_answer_is_ever_taken_for_that_of_another_question(fates, overtaken_ms):
     """The device echoes each question, in order; answers are lost, or up to 450 ms late. Any words could be any's."""
     talk = Conversation(b"\r")
-    talk.ask([question(f"question {place}") for place in range(6)], Patience(200 * MS, 4))
+    talk.ask([question(f"question {place}") for place in range(4)], Patience(200 * MS, 4))
     on_the_way: list[tuple[int, str]] = []
     fate = iter(fates)
-    for at_ms in range(6000):
+    for at_ms in range(0, 20_000, 10):
+        if at_ms > 1500 and talk.idle and not on_the_way:
+            break
         if at_ms in overtaken_ms:
             talk.overtake([question(f"off {at_ms}"), question(f"off? {at_ms}")], Patience(200 * MS, 4))
         while on_the_way and on_the_way[0][0] <= at_ms:
@@ -274,3 +276,4 @@ def test_no_answer_is_ever_taken_for_that_of_another_question(fates, overtaken_m
             is_lost, delay_ms = next(fate, (False, 1))
             arrival_ms = max([at_ms + delay_ms, *(time_ms for time_ms, _ in on_the_way)])
             on_the_way += [] if is_lost else [(arrival_ms, line.decode().strip())]
+    assert talk.idle
