@@ -70,10 +70,10 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["laser_a", "laser_b"] | None, Meta(description="Laser head: the line whose TTL modulates it")
     ] = None
     power_mw: Annotated[
-        Annotated[float, Meta(ge=0, le=1000)] | None, Meta(description="Laser head: power at the head while lit")
+        Annotated[float, Meta(ge=0.01, le=1000)] | None, Meta(description="Laser head: power at the head while lit")
     ] = None
     tip_mw: Annotated[
-        Annotated[float, Meta(ge=0, le=1000)] | None,
+        Annotated[float, Meta(ge=0.01, le=1000)] | None,
         Meta(description="Laser head: power at the fibre's tip instead, through the calibration"),
     ] = None
     train_hz: Annotated[
@@ -95,7 +95,7 @@ class Copy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 MinGap = Annotated[
-    int, Meta(ge=0, le=60000, description="Least time between two pulses; the device itself refuses earlier ones")
+    int, Meta(ge=0, le=60000, description="Least time between two pulses; earlier ones are refused, by the device itself where it can")
 ]
 CopyOf = Annotated[
     Copy | None, Meta(description="Input to which the output is also wired; needed where the driver confirms no edges")
@@ -119,7 +119,7 @@ class Valve(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = 200
     min_gap_ms: MinGap = 10
     on_per_minute_s: Annotated[
-        float, Meta(ge=0.001, le=60, description="Longest opening within a minute; the device itself sees to it")
+        float, Meta(ge=0.001, le=60, description="Longest opening within a minute; kept by the device itself where it can, else by its driver")
     ] = 10.0
     copy: CopyOf = None
 
@@ -134,7 +134,7 @@ class Laser(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = 10000
     min_gap_ms: MinGap = 10
     on_per_minute_s: Annotated[
-        float, Meta(ge=0.001, le=60, description="Longest light within a minute; the device itself sees to it")
+        float, Meta(ge=0.001, le=60, description="Longest light within a minute; kept by the device itself where it can, else by its driver")
     ] = 40.0
     copy: CopyOf = None
 

@@ -113,7 +113,7 @@ class HeadReport:
         was_late, why = self._is_late, self._head.late() if armed else ""
         self._is_late = bool(why)
         if why and not was_late:
-            self.tell(Fault.LASER_HEAD, f"{self._name} is armed, but gives no light yet: {why}.", now_ns)
+            self.tell(Fault.LIGHT_LATE, f"{self._name} is armed, but gives no light yet: {why}.", now_ns)
 
     def looked(self) -> None:
         """Tell, after a whole look, of emission that went off by itself, unless interlock or a fault explain it."""

@@ -24,7 +24,7 @@ does not prevent READY; it prevents arming.
 
 *Armed* means: the head was seen to permit emission. Light then follows the TTL at the modulation input; no TTL, no
 light. Arming takes about a second. Where the head waits by law or to warm up before it emits, light is late: a FAULT
-record (LASER_HEAD) says so.
+record (LIGHT_LATE) says so.
 
 *Troubles* are told once, and again when they come back after they were gone: interlock open (DEVICE_INTERLOCK); a fault
 of the head, in words; emission on while disarmed, or off while armed; another power or mode than was set (all

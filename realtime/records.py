@@ -187,6 +187,8 @@ class Fault(IntEnum):
     """A beam has been broken for so long that no animal does it: dirt, a paw, or the light is out."""
     LASER_HEAD = 19
     """A laser head reports a fault of its own."""
+    LIGHT_LATE = 20
+    """A laser head is armed, but waits before it gives light: by law, or to warm up."""
 
 
 PAUSING: Final = (

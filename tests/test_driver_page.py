@@ -1,4 +1,7 @@
-"""The page that adds a driver: what it shows is a driver, an emulator and a rig file that work together."""
+"""The page that adds a driver: what it shows is a driver, an emulator and a rig file that work together.
+
+And the page that builds a board: its commands exist, and the rig that it tries the board with is safe.
+"""
 
 import os
 import re
@@ -10,10 +13,15 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller import cli, rigfile
+from controller.calibration import Calibration
+from controller.plan import make
+from controller.proof import prove
 from hardware.device import BadSettings, DeviceReset, DeviceState, SilentDevice, WrongDevice
 from hardware.emulators import cobolt as emulated_cobolt
 from realtime.records import NS_PER_MS, Fault, Flag, Kind, Line
@@ -21,8 +29,16 @@ from tests.hardware import test_contract as contract
 from tests.hardware.hookups import Hookup, Joint
 
 HOUSE = Path(__file__).resolve().parent.parent
-PAGE = HOUSE / "docs" / "how-to" / "add-a-driver.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+HOW_TO = HOUSE / "docs" / "how-to"
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Return language and text of a page's code blocks; those in a list are indented, and not wanted."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = blocks(HOW_TO / "add-a-driver.md")
+BOARD_BLOCKS = blocks(HOW_TO / "build-a-board.md")
 DRIVER, EMULATOR = (text for language, text in BLOCKS if language == "python")
 RIG = next(text for language, text in BLOCKS if language == "toml")
 EDGES = (Kind.POKE_IN, Kind.POKE_OUT)
@@ -329,3 +345,39 @@ def test_driver_and_emulator_have_the_types_that_the_house_asks_for(tree):
         [*mypy, "--cache-dir", str(tree / "cache")], cwd=tree, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- the commands of both pages, and the rig to try a board with
+
+
+@pytest.mark.parametrize("page", ["add-a-driver.md", "build-a-board.md"])
+def test_every_command_and_every_option_on_the_page_exists(page):
+    shown = [line for language, text in blocks(HOW_TO / page) if language == "sh" for line in text.splitlines()]
+    called = [line.partition("#")[0].split()[1:] for line in shown if line.startswith("./duetto ")]
+    assert called
+    for name, *words in called:
+        command = cli.duetto.get_command(click.Context(cli.duetto), name)
+        assert command is not None, name
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, name
+
+
+def test_the_firmware_is_built_as_its_own_page_says():
+    said = (HOUSE / "hardware" / "firmware" / "README.md").read_text(encoding="utf-8")
+    shown = [line for language, text in BOARD_BLOCKS if language == "sh" for line in text.splitlines()]
+    built = [line for line in shown if line.startswith(("avr", "cd"))]
+    assert [line.split()[0] for line in built] == ["cd", "avr-gcc", "avr-objcopy", "avrdude"]
+    assert [line for line in built if line not in said] == []
+
+
+def test_the_rig_that_a_board_is_tried_with_is_safe_and_lit_often(tmp_path):
+    changed = next(text for language, text in BOARD_BLOCKS if language == "toml")
+    assert changed.startswith("[inhibition]\n")
+    text = (HOUSE / "rigs" / "reference_board.toml").read_text(encoding="utf-8")
+    for line in changed.splitlines()[1:]:
+        text, times = re.subn(rf"^{line.split()[0]} = .*$", line, text, count=1, flags=re.MULTILINE)
+        assert times == 1
+    rig = rigfile.parse(text, "try.toml")
+    plan = make(rig, seed=1, day=1, minutes=10.0, trials=None, volumes=Calibration())
+    assert prove(plan, rig).holds
+    assert rig.inhibition.fraction == 0.5

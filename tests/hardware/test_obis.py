@@ -123,14 +123,14 @@ def test_the_safety_delay_makes_light_late_and_that_is_told(bench):
     armed_ns = bench.now_ns
     assert bench.driver.armed
     assert bench.told() == ["head is armed, but gives no light yet: its safety delay (CDRH) of 5 s has not ended."]
-    assert bench.faults() == [Fault.LASER_HEAD]
+    assert bench.faults() == [Fault.LIGHT_LATE]
     assert bench.ttl(True) == 0
     bench.run(4000)
     assert bench.head.outputs == 1
     assert armed_ns + 3_000_000_000 < bench.head.take_edges()[0][0] <= armed_ns + 5_000_000_000
     bench.run(2000)
     assert bench.driver.armed
-    assert bench.faults() == [Fault.LASER_HEAD]
+    assert bench.faults() == [Fault.LIGHT_LATE]
 
 
 def test_late_light_is_told_as_soon_as_the_head_is_armed(bench):
@@ -149,7 +149,7 @@ def test_a_head_that_says_off_until_its_safety_delay_is_over_is_armed_and_stays_
     bench.run(6000)
     assert say(bench.head, "SOUR:AM:STAT?") == "ON\r\nOK\r\n"
     assert bench.driver.armed
-    assert bench.faults() == [Fault.LASER_HEAD]
+    assert bench.faults() == [Fault.LIGHT_LATE]
     assert bench.ttl(True) == 1
 
 
@@ -158,7 +158,7 @@ def test_a_second_arming_waits_again_and_tells_again(bench):
     bench.arm()
     bench.command(Line.ARM, 0)
     bench.arm()
-    assert bench.faults() == [Fault.LASER_HEAD] * 2
+    assert bench.faults() == [Fault.LIGHT_LATE] * 2
 
 
 def test_a_cold_head_is_armed_and_late(bench):
