@@ -95,7 +95,8 @@ class Copy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 MinGap = Annotated[
-    int, Meta(ge=0, le=60000, description="Least time between two pulses; earlier ones are refused, by the device itself where it can")
+    int,
+    Meta(ge=0, le=60000, description="Least time between two pulses; the device or its driver refuses earlier ones"),
 ]
 CopyOf = Annotated[
     Copy | None, Meta(description="Input to which the output is also wired; needed where the driver confirms no edges")
@@ -119,7 +120,7 @@ class Valve(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = 200
     min_gap_ms: MinGap = 10
     on_per_minute_s: Annotated[
-        float, Meta(ge=0.001, le=60, description="Longest opening within a minute; kept by the device itself where it can, else by its driver")
+        float, Meta(ge=0.001, le=60, description="Longest opening within a minute; the device or its driver sees to it")
     ] = 10.0
     copy: CopyOf = None
 
@@ -134,7 +135,7 @@ class Laser(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = 10000
     min_gap_ms: MinGap = 10
     on_per_minute_s: Annotated[
-        float, Meta(ge=0.001, le=60, description="Longest light within a minute; kept by the device itself where it can, else by its driver")
+        float, Meta(ge=0.001, le=60, description="Longest light within a minute; the device or its driver sees to it")
     ] = 40.0
     copy: CopyOf = None
 

@@ -221,6 +221,23 @@ def test_one_byte_at_a_time_is_enough(joint):
     assert edges(joint) == [(Kind.POKE_IN, Line.POKE_A)]
 
 
+def test_a_line_that_the_usb_chip_held_back_is_stamped_by_the_box_and_not_by_its_arrival(box):
+    box.run(1_030)
+    at_ns = box.now_ns
+    box.device.set_input(0, True, at_ns)
+    line = box.device.outgoing(at_ns)
+    box.run(16)
+    box.driver.feed(line, box.now_ns)
+    assert edges(box) == [(Kind.POKE_IN, Line.POKE_A)]
+    assert abs(int(box.records(Kind.POKE_IN)["t_ns"][0]) - at_ns) < 1.1 * NS_PER_MS
+
+
+def test_an_answer_that_comes_twice_counts_once(box):
+    box.device.knobs.duplicate = 1
+    box.run(150)
+    assert box.driver.counters()["late_answers"] == 1
+
+
 def test_a_late_answer_is_counted_and_taken_for_nothing(box):
     box.records()
     box.driver.feed(b"t9 0 1\n", box.now_ns)

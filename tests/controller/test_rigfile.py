@@ -115,7 +115,8 @@ def test_every_key_line_of_the_shipped_virtual_rig_but_repetitions_has_a_comment
 def test_every_key_there_is_stands_in_some_shipped_rig():
     shipped = "".join(path.read_text() for path in sorted((HOUSE / "rigs").glob("*.toml")))
     for header, spec in keys_of_the_schema():
-        assert f"{spec.encode_name} = " in shipped or f"[{spec.encode_name}" in shipped, f"[{header}] {spec.encode_name}"
+        key = spec.encode_name
+        assert f"{key} = " in shipped or f"[{key}" in shipped, f"[{header}] {key}"
 
 
 def test_a_file_with_only_the_three_needed_tables_has_the_defaults():
@@ -275,6 +276,7 @@ def test_an_empty_file_is_told_its_three_needed_tables():
     )
 
 
+REWARD_KEYS = "valve_ms, free_valve_ms, volume_ul, free_volume_ul"
 KEYS = {
     "[task]\niti_mn_s = 2.0": "[task] iti_mn_s: there is no such key; did you mean iti_min_s?",
     "[task]\nDRINK_S = 2.0": "[task] DRINK_S: there is no such key; did you mean drink_s?",
@@ -282,10 +284,10 @@ KEYS = {
     "[task]\niti_min = 2": "[task] iti_min: the unit is missing: write iti_min_s, in seconds.",
     "[loop]\ngrace_s = 0.005": "[loop] grace_s: the unit is wrong: write grace_ms, in milliseconds.",
     "[session]\nhours = 1": "[session] hours: the unit is wrong: write minutes, in minutes.",
-    "[reward]\nzzz = 1": "[reward] zzz: there is no such key; the keys here are valve_ms, free_valve_ms, volume_ul, free_volume_ul.",
+    "[reward]\nzzz = 1": f"[reward] zzz: there is no such key; the keys here are {REWARD_KEYS}.",
     "[session]\ngrace_ms = 1.0": "[session] grace_ms: there is no such key here; it belongs in [loop].",
     "[loop]\nport = 'x'": "[loop] port: there is no such key here; it belongs in [devices.NAME].",
-    "[reward]\n'a b' = 1": '[reward] "a b": there is no such key; the keys here are valve_ms, free_valve_ms, volume_ul, free_volume_ul.',
+    "[reward]\n'a b' = 1": f'[reward] "a b": there is no such key; the keys here are {REWARD_KEYS}.',
     "[windo]": "[windo]: there is no such table; did you mean [window]?",
     "[mice.a]": "[mice.b]: the table is missing: it may be empty, but must stand there.",
     "[mice.a]\n[mice.b]\n[mice.c]\n": "[mice.c]: there is no such key; the keys here are a, b.",
