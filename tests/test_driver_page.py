@@ -26,7 +26,7 @@ from hardware.device import BadSettings, DeviceReset, DeviceState, SilentDevice,
 from hardware.emulators import cobolt as emulated_cobolt
 from realtime.records import NS_PER_MS, Fault, Flag, Kind, Line
 from tests.hardware import test_contract as contract
-from tests.hardware.hookups import Hookup, Joint
+from tests.hardware.hookups import START_NS, Hookup, Joint
 
 HOUSE = Path(__file__).resolve().parent.parent
 HOW_TO = HOUSE / "docs" / "how-to"
@@ -232,6 +232,17 @@ def test_a_line_that_the_usb_chip_held_back_is_stamped_by_the_box_and_not_by_its
     assert abs(int(box.records(Kind.POKE_IN)["t_ns"][0]) - at_ns) < 1.1 * NS_PER_MS
 
 
+def test_nothing_is_stamped_later_than_it_was_heard_of(hookup):
+    box = Joint(hookup, hookup.device(START_NS - 900_000))  # it is asked when most of its millisecond has passed
+    box.start().run(1_030)
+    for index in range(10):
+        box.run(1.1)
+        box.device.set_input(0, index % 2 == 0, box.now_ns)
+        box.settle()
+        assert int(box.records(*EDGES)["t_ns"][-1]) <= box.now_ns
+    assert len(edges(box)) == 10
+
+
 def test_an_answer_that_comes_twice_counts_once(box):
     box.device.knobs.duplicate = 1
     box.run(150)
@@ -256,6 +267,16 @@ def test_silence_ends_it_after_three_unanswered_questions(box):
     assert isinstance(box.driver.error, SilentDevice)
     assert box.faults() == [Fault.DEVICE_SILENT]
     assert box.driver.due_ns() > box.now_ns + 10**15, "it asks no more"
+
+
+def test_an_answer_that_comes_after_the_end_changes_nothing(box):
+    box.device.knobs.silence = True
+    box.run(500)
+    box.records()
+    for tag in range(10):
+        box.driver.feed(b"t%d 800 1\n" % tag, box.now_ns)
+    assert box.driver.state is DeviceState.FAULTED
+    assert edges(box) == []
 
 
 def test_a_restart_of_the_box_ends_it_and_the_next_driver_counts_on(box):
