@@ -4,8 +4,8 @@ import random
 from typing import Final, Self
 
 from benchmarks._children import BenchmarkFailed
-from hardware import board_requests as ask
-from hardware.board_registers import CHATTER_RANGE_HZ, DUTY_RANGE_MS, MODE_ACTIVE, N_OUTPUTS, U16, Register
+from hardware.board import requests as ask
+from hardware.board.registers import CHATTER_RANGE_HZ, DUTY_RANGE_MS, MODE_ACTIVE, N_OUTPUTS, U16, Register
 from hardware.device import Request
 from hardware.firmware.build import CLOCK_HZ, Programs
 from hardware.firmware.simavr import CYCLES_PER_MS, SimavrBoard

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from benchmarks._children import BenchmarkFailed
 from benchmarks._hardware_chip import ANSWER_MS, BEAM, CYCLES_PER_BYTE, LASER_A, VALVE_A, Board
 from benchmarks._hardware_device import EVENT_BYTES, PONG_BYTES
-from hardware import board_requests as ask
-from hardware.board_pulses import TRIES
-from hardware.board_registers import ALL_OUTPUTS, DEFAULT_HOST_TIMEOUT_MS, N_OUTPUTS, U16, Register
+from hardware.board import requests as ask
+from hardware.board.pulses import TRIES
+from hardware.board.registers import ALL_OUTPUTS, DEFAULT_HOST_TIMEOUT_MS, N_OUTPUTS, U16, Register
 from hardware.firmware.build import Programs
 from hardware.firmware.simavr import CYCLES_PER_MS
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Final
 
 from controller.emulation import LONGEST_WAIT_S, Emulation
-from hardware import board_requests as ask
-from hardware.board_registers import Register
+from hardware.board import requests as ask
+from hardware.board.registers import Register
 from hardware.device import EmulatedDevice, WireFaults
 from hardware.emulators.pty_link import PtyLink
 from hardware.emulators.reference_board import EmulatedBoard

@@ -18,7 +18,7 @@ from benchmarks._hardware_cycles import (
 from benchmarks._hardware_device import BARE, SIMAVR
 from benchmarks._hardware_wire import ECHO, EDGE, EDGE_WALL, EVENT, FLOOR_NS, LOOP, MEASURES, RealTime, Series
 from benchmarks._table import Table, number
-from hardware.board_registers import N_OUTPUTS
+from hardware.board.registers import N_OUTPUTS
 from hardware.firmware.simavr import CYCLES_PER_MS
 
 US: Final = 1000.0

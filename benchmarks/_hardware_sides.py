@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks._children import BenchmarkFailed, Contender
 from benchmarks._hardware_device import BARE, KINDS, PATIENCE_NS, PIN, PING_BYTES, PULSE_BYTES
-from hardware import board_requests as ask
+from hardware.board import requests as ask
 from hardware.device import DeviceSettings, DeviceState
 from hardware.drivers import reference_board
 from hardware.transport import SerialTransport

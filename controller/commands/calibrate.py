@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from controller.calibrating import Recipe
-    from controller.calibrating_terminal import Terminal
-    from controller.calibration_points import Entry
+    from controller.calibration.points import Entry
+    from controller.calibration.terminal import Terminal
+    from controller.calibration.walk import Recipe
 
 
 class _ToldToEnd(KeyboardInterrupt):
@@ -68,7 +68,7 @@ def command(
     Valves: vials are weighed, which gives milliseconds per microlitre. Laser heads: a power meter is read, which gives
     the power at the fibre's tip. Stored beside RIG, with the date and a plot.
     """
-    from controller.calibrating import Recipe
+    from controller.calibration.walk import Recipe
 
     recipe = Recipe(
         date=datetime.now().astimezone().replace(microsecond=0),
@@ -92,12 +92,12 @@ def command(
 def _run(rig: Path, line: str | None, device: str | None, recipe: "Recipe") -> None:
     """Calibrate what was asked for, one after the other."""
     from controller import calibration
-    from controller.calibrating import walk
-    from controller.calibrating_head import HeadSubject, heads_of
-    from controller.calibrating_terminal import Terminal
-    from controller.calibrating_valve import ValveSubject, valves_of
-    from controller.calibration_bench import Bench
-    from controller.calibration_points import CalibrationNotWritten, CalibrationRefused
+    from controller.calibration.bench import Bench
+    from controller.calibration.points import CalibrationNotWritten, CalibrationRefused
+    from controller.calibration.terminal import Terminal
+    from controller.calibration.walk import walk
+    from controller.calibration.walk_head import HeadSubject, heads_of
+    from controller.calibration.walk_valve import ValveSubject, valves_of
     from controller.rigfile import load
 
     described = load(rig)

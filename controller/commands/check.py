@@ -28,7 +28,7 @@ def command(rig: Path, day: int, minutes: float | None, trials: int | None, seed
     from controller.plan import make
     from controller.progress import console
     from controller.proof import prove
-    from controller.proof_screen import devices_table, proof_table, troubles
+    from controller.proof.screen import devices_table, proof_table, troubles
 
     loaded = read(rig)
     minutes = loaded.rig.session.minutes if minutes is None else minutes

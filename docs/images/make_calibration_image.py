@@ -16,10 +16,10 @@ from typing import Final
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from controller.calibrating import Recipe, walk
-from controller.calibrating_terminal import Terminal
-from controller.calibrating_valve import ValveSubject
-from controller.calibration_bench import Bench
+from controller.calibration.bench import Bench
+from controller.calibration.terminal import Terminal
+from controller.calibration.walk import Recipe, walk
+from controller.calibration.walk_valve import ValveSubject
 from controller.rigfile import load
 from realtime.records import Line
 

@@ -2,7 +2,7 @@
 
 Manual
 ------
-*What every head's driver does*, and what is guaranteed: :mod:`hardware.laser_head`. Here is what Cobolt adds.
+*What every head's driver does*, and what is guaranteed: :mod:`hardware.heads.laser_head`. Here is what Cobolt adds.
 
 *Wiring.* The laser's line of a board goes to the head's digital modulation input. The rig file gives the head
 ``power_mw`` and no lines.
@@ -39,9 +39,9 @@ from dataclasses import replace
 from typing import Final
 
 from hardware.device import DeviceSettings
-from hardware.head_words import Reading, Step, power_tolerance_mw
-from hardware.laser_head import LaserHead
-from hardware.text_lines import Answer, number, words
+from hardware.heads.laser_head import LaserHead
+from hardware.heads.text_lines import Answer, number, words
+from hardware.heads.words import Reading, Step, power_tolerance_mw
 from realtime.records import Role
 
 NAME: Final = "cobolt"
@@ -104,7 +104,7 @@ _MADE_SAFE: Final = (
 
 
 class CoboltHead:
-    """Cobolt's words, as a :class:`hardware.head_words.Head`."""
+    """Cobolt's words, as a :class:`hardware.heads.words.Head`."""
 
     make: str = "Cobolt laser head"
     ending: bytes = b"\r"

@@ -2,7 +2,7 @@
 
 Manual
 ------
-*Who it is.* WhoAmI 1216, firmware 3.0 or later. Registers: :mod:`hardware.behavior_registers`, from the board's
+*Who it is.* WhoAmI 1216, firmware 3.0 or later. Registers: :mod:`hardware.behavior.registers`, from the board's
 ``device.yml`` and its firmware's source.
 
 *Pins.* Inputs (``POKE_*``, ``LICK_*`` and copies): 0 to 2 DIPort0..2, 3 DI3, 4 to 6 DIO0..2 (of port 0 to 2). High is
@@ -31,7 +31,7 @@ switches 12 V: bring a valve's copy down to the level of the input first.
 *Commands.* The length is rounded to the nearest ms, at least 1 ms; the board makes it N to N + 1 ms. It is written to
 the output's pulse register if it differs from the last one, then OutputSet starts it. Pulses that were decided together
 start together, each with its own length. The board executes a request up to 1 ms after it came, and one request is
-under way at a time (:mod:`hardware.behavior_exchange` says why): expect 1 to 2 ms to the edge, about 2 ms more when
+under way at a time (:mod:`hardware.behavior.exchange` says why): expect 1 to 2 ms to the edge, about 2 ms more when
 the length changes. Refused, never shortened: a length above the line's max-on; an output that may still be on
 (DEVICE_REFUSED); one whose last pulse ended less than min_gap_ms ago (DEVICE_GAP); more than duty_ms within a minute
 (DEVICE_DUTY). These limits are the host's. Length 0 is OutputClear ahead of all that waits, and recalls pulses of that
@@ -71,12 +71,12 @@ from typing import Final
 
 import numpy as np
 
-from hardware import behavior_requests as ask
-from hardware import behavior_troubles as trouble
-from hardware.behavior_exchange import Ask, Exchange, Rank
-from hardware.behavior_outputs import OutputBook
-from hardware.behavior_pulses import Pulse, Pulses
-from hardware.behavior_registers import (
+from hardware.behavior import requests as ask
+from hardware.behavior import troubles as trouble
+from hardware.behavior.exchange import Ask, Exchange, Rank
+from hardware.behavior.outputs import OutputBook
+from hardware.behavior.pulses import Pulse, Pulses
+from hardware.behavior.registers import (
     DI_GROUP,
     DIO_GROUP,
     DIO_SHIFT,
@@ -88,7 +88,7 @@ from hardware.behavior_registers import (
     WHO_AM_I,
     Register,
 )
-from hardware.behavior_report import BehaviorReport, Told
+from hardware.behavior.report import BehaviorReport, Told
 from hardware.clock_map import ClockMap
 from hardware.device import DeviceError, DeviceSettings, DeviceState
 from hardware.harp import CoreRegister, Framer, Message, MessageType

@@ -2,7 +2,7 @@
 
 Manual
 ------
-*What every head's driver does*, and what is guaranteed: :mod:`hardware.laser_head`. Here is what OBIS adds.
+*What every head's driver does*, and what is guaranteed: :mod:`hardware.heads.laser_head`. Here is what OBIS adds.
 
 *Wiring.* The laser's line of a board goes to the head's digital modulation input. The rig file gives the head
 ``power_mw`` and no lines.
@@ -40,9 +40,9 @@ from dataclasses import replace
 from typing import Final
 
 from hardware.device import DeviceSettings
-from hardware.head_words import Reading, Step, power_tolerance_mw
-from hardware.laser_head import LaserHead
-from hardware.text_lines import Answer, number, words
+from hardware.heads.laser_head import LaserHead
+from hardware.heads.text_lines import Answer, number, words
+from hardware.heads.words import Reading, Step, power_tolerance_mw
 from realtime.records import Role
 
 NAME: Final = "obis"
@@ -148,7 +148,7 @@ _MADE_SAFE: Final = (
 
 
 class ObisHead:
-    """The words of OBIS, as a :class:`hardware.head_words.Head`."""
+    """The words of OBIS, as a :class:`hardware.heads.words.Head`."""
 
     make: str = "Coherent OBIS laser head"
     ending: bytes = b"\r\n"

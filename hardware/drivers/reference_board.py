@@ -6,7 +6,7 @@ Manual
 
 *Pins.* ``POKE_*`` 0 to 3 and ``LICK_*`` 4 or 5 are bits of DigitalInputState (register 32); ``VALVE_*`` 0 or 1 and
 ``LASER_*`` 2 or 3 are bits of the outputs. An input that no sensor uses can carry the copy of another device's output
-(``copies``, 0 to 5): its edges are recorded as that output's. All registers: :mod:`hardware.board_registers`.
+(``copies``, 0 to 5): its edges are recorded as that output's. All registers: :mod:`hardware.board.registers`.
 
 *Start.* Asks WhoAmI every 250 ms (a UART board boots for up to 2 s after DTR), gives up after 2.5 s. Then: everything
 off, disarmed, local rules cleared, limits and timeouts written and read back, all inputs listened to, clock pinged,
@@ -50,14 +50,14 @@ acknowledged (DEVICE_SILENT); a restart or a step of the board's clock (DEVICE_R
 
 from typing import Final
 
-from hardware import board_requests as ask
-from hardware import board_troubles as trouble
-from hardware.board_actions import BoardActions
-from hardware.board_events import BoardEvents
-from hardware.board_keep_alive import MAX_MISSED, KeepAlive
-from hardware.board_registers import Register
-from hardware.board_report import BoardReport
-from hardware.board_setup import BoardSetup, Stage
+from hardware.board import requests as ask
+from hardware.board import troubles as trouble
+from hardware.board.actions import BoardActions
+from hardware.board.events import BoardEvents
+from hardware.board.keep_alive import MAX_MISSED, KeepAlive
+from hardware.board.registers import Register
+from hardware.board.report import BoardReport
+from hardware.board.setup import BoardSetup, Stage
 from hardware.clock_map import ClockMap
 from hardware.device import DeviceError, DeviceSettings, DeviceState, Lane, Request
 from hardware.harp import Framer, Message, MessageType

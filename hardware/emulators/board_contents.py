@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from hardware.board_registers import N_RULES, Register
+from hardware.board.registers import N_RULES, Register
 from hardware.harp import CoreRegister, PayloadType
 
 _VERSION: Final = bytes((1, 13, 0, 0, 1, 0, 1, 0, 0)) + b"EMU" + bytes(20)

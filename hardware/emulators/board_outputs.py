@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
-from hardware.board_registers import ALL_OUTPUTS, DUTY_SECONDS, LASER_OUTPUTS, N_OUTPUTS, FaultBit, Register
+from hardware.board.registers import ALL_OUTPUTS, DUTY_SECONDS, LASER_OUTPUTS, N_OUTPUTS, FaultBit, Register
 from hardware.emulators.board_parts import LONG_AGO_NS
 from realtime.records import NEVER_NS, NS_PER_MS, NS_PER_S
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from hardware.board_registers import ALL_OUTPUTS, BEAM_PINS, N_INPUTS, RULE_WORDS, WHO_AM_I
+from hardware.board.registers import ALL_OUTPUTS, BEAM_PINS, N_INPUTS, RULE_WORDS, WHO_AM_I
 from hardware.device import WireFaults
 from realtime.records import NS_PER_MS, NS_PER_S
 

@@ -31,14 +31,14 @@ already is not told again.
 *Left out*: analogue values, wave forms of PWM, cameras and servos (their registers hold what is on), what mimic
 registers do, EEPROM, the CTS line, pull-ups (an input that nobody drives is low). A register dump comes all at once.
 
-*Faults.* ``board.knobs`` breaks things: see :class:`~hardware.behavior_emulation.BehaviorKnobs`. Registers:
-:mod:`hardware.behavior_registers`.
+*Faults.* ``board.knobs`` breaks things: see :class:`~hardware.behavior.emulation.BehaviorKnobs`. Registers:
+:mod:`hardware.behavior.registers`.
 """
 
 from typing import Final
 
-from hardware.behavior_emulation import BehaviorKnobs, DriftingClock, OutputPins, Receiver, by_pin, pass_ns
-from hardware.behavior_registers import (
+from hardware.behavior.emulation import BehaviorKnobs, DriftingClock, OutputPins, Receiver, by_pin, pass_ns
+from hardware.behavior.registers import (
     DI3_PIN,
     DI_GROUP,
     DIO_GROUP,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hardware.device import NoSuchPin, WireFaults
-from hardware.text_lines import LineFramer
+from hardware.heads.text_lines import LineFramer
 from realtime.records import NEVER_NS
 
 TTL_PIN: Final = 0

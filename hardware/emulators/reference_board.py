@@ -17,7 +17,7 @@ and :meth:`~EmulatedBoard.take_edges`: every true edge of an output pin as ``(t_
 32 µs. Deadlines are exact in device time, whenever ``advance`` is called: an output switched on at T for 25 ms goes off
 at T + 25 ms. Calls must not go back in time; if one does, it counts as happening at the latest time seen.
 
-*Safety* is the firmware's, as :mod:`hardware.board_registers` has it. Lasers need ``Arm`` (key 0xA5) and a closed
+*Safety* is the firmware's, as :mod:`hardware.board.registers` has it. Lasers need ``Arm`` (key 0xA5) and a closed
 interlock; opening the interlock cuts them and disarms. Each output has a longest time on, counted from its ON edge, a
 least gap between pulses, and a longest time on within a minute. An input that changes too often is muted. Without a
 valid frame for HostTimeoutMs everything goes off, is disarmed and falls to standby. Boot: all off, disarmed.
@@ -27,7 +27,7 @@ valid frame for HostTimeoutMs everything goes off, is disarmed and falls to stan
 
 from typing import Final
 
-from hardware.board_registers import (
+from hardware.board.registers import (
     ALL_OUTPUTS,
     ARM_KEY,
     BEAM_PINS,

@@ -1,4 +1,4 @@
-/* What the board is: its numbers, limits and defaults. hardware/board_registers.py says the same to the host. */
+/* What the board is: its numbers, limits and defaults. hardware/board/registers.py says the same to the host. */
 #ifndef CONFIG_H
 #define CONFIG_H
 

@@ -19,7 +19,7 @@ sends the program into an endless loop, which only the chip's own watchdog ends.
 from dataclasses import dataclass
 from typing import Final, Self
 
-from hardware.board_registers import N_INPUTS, BootCause
+from hardware.board.registers import N_INPUTS, BootCause
 from hardware.device import NoSuchPin, WireFaults
 from hardware.firmware.build import CLOCK_HZ, Programs
 from hardware.firmware.lockstep import BoardProgram, Happened, Order, Record

@@ -11,13 +11,13 @@ import pytest
 from msgspec import structs
 
 from controller import rigfile
-from controller.calibrating import BadRecipe, Recipe, number, walk
-from controller.calibrating_head import GOGGLES, HeadSubject, heads_of
-from controller.calibrating_valve import ValveSubject, valves_of
-from controller.calibration_bench import Bench
-from controller.calibration_hookup import SerialPort, Stopped, VirtualClock
-from controller.calibration_points import Entry, HeadEntry, HeadPoint, NotIncreasing, ValveEntry, ValvePoint
-from hardware.board_registers import MODE_STANDBY, Register
+from controller.calibration.bench import Bench
+from controller.calibration.hookup import SerialPort, Stopped, VirtualClock
+from controller.calibration.points import Entry, HeadEntry, HeadPoint, NotIncreasing, ValveEntry, ValvePoint
+from controller.calibration.walk import BadRecipe, Recipe, number, walk
+from controller.calibration.walk_head import GOGGLES, HeadSubject, heads_of
+from controller.calibration.walk_valve import ValveSubject, valves_of
+from hardware.board.registers import MODE_STANDBY, Register
 from hardware.device import ConfigurationRefused, SilentDevice, WrongDevice
 from hardware.emulators.pty_link import PtyLink
 from hardware.harp import CoreRegister, Framer, PayloadType, read_request, write_request

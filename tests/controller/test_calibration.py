@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from controller import rigfile
 from controller.calibration import Calibration, curve_of, from_text, load, path_of, residuals_of, shown_range, store
-from controller.calibration_curve import fit, residuals
-from controller.calibration_plot import draw
-from controller.calibration_points import (
+from controller.calibration.curve import fit, residuals
+from controller.calibration.plot import draw
+from controller.calibration.points import (
     POWER,
     VOLUME,
     CalibrationNotWritten,
@@ -30,7 +30,7 @@ from controller.calibration_points import (
     ValveEntry,
     ValvePoint,
 )
-from controller.calibration_table import summary_of, table_of
+from controller.calibration.table import summary_of, table_of
 from realtime.records import Line
 
 DAY = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)

@@ -10,8 +10,8 @@ from msgspec import structs
 from controller import plan as plans
 from controller import rigfile
 from controller.proof import NotSafe, prove
-from controller.proof_findings import Property
-from controller.proof_tables import UnknownWord
+from controller.proof.findings import Property
+from controller.proof.tables import UnknownWord
 from controller.task import PEOPLE, Task, To, task_named, tasks
 from realtime.machine import Action, Guard, Input, LightFrom
 from realtime.records import NEVER_NS, NS_PER_MS, NS_PER_S

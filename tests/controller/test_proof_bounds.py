@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import plan as plans
-from controller.proof_light import case_of
-from controller.proof_walk import Situation, walk
+from controller.proof.light import case_of
+from controller.proof.walk import Situation, walk
 from controller.task import PAUSED, PEOPLE, State, Task, To, task_named, tasks
 from realtime.machine import Action, Guard, Input, LightFrom, Param, advance
 from realtime.records import NEVER_NS, NO_ROUTE, NS_PER_MS, NS_PER_S, Flag, Kind, Line, no_events

@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 
-from hardware.board_registers import (
+from hardware.board.registers import (
     ARM_KEY,
     MODE_ACTIVE,
     PULSE_WORDS,

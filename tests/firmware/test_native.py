@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from hardware.board_registers import (
+from hardware.board.registers import (
     ARM_KEY,
     DEFAULTS,
     N_INPUTS,

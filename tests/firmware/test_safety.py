@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from hardware.board_registers import (
+from hardware.board.registers import (
     ALL_OUTPUTS,
     ARM_KEY,
     DEFAULTS,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hardware.board_registers import ARM_KEY, MODE_ACTIVE, WHO_AM_I, BootCause, Register
+from hardware.board.registers import ARM_KEY, MODE_ACTIVE, WHO_AM_I, BootCause, Register
 from hardware.device import DeviceState, EmulatedDevice, NoSuchPin
 from hardware.firmware.build import (
     INSTALL,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hardware.board_registers import Register
+from hardware.board.registers import Register
 from hardware.device import DeviceState
 from hardware.harp import PayloadType, reply, write_request
 from realtime.records import Fault, Kind, Line

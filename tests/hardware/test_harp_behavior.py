@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware import behavior_requests as ask
-from hardware.behavior_exchange import Exchange, Rank
-from hardware.behavior_registers import OUTPUT_BITS, Register
+from hardware.behavior import requests as ask
+from hardware.behavior.exchange import Exchange, Rank
+from hardware.behavior.registers import OUTPUT_BITS, Register
 from hardware.device import (
     BadSettings,
     ConfigurationRefused,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.behavior_emulation import BehaviorKnobs, DriftingClock
-from hardware.behavior_registers import OUTPUT_BITS, Register, payload_type
+from hardware.behavior.emulation import BehaviorKnobs, DriftingClock
+from hardware.behavior.registers import OUTPUT_BITS, Register, payload_type
 from hardware.device import NoSuchPin
 from hardware.emulators.harp_behavior import EmulatedBehaviorBoard, create
 from hardware.harp import CoreRegister, Framer, MessageType, PayloadType, encode, read_request, write_request

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hardware.board_registers import RULE_WORDS, U16, BootCause, Register
+from hardware.board.registers import RULE_WORDS, U16, BootCause, Register
 from hardware.device import BadSettings, DeviceState, SilentDevice, WatchdogExpired, WrongDevice
 from hardware.harp import Framer, MessageType, PayloadType, crc16, event, reply, write_request
 from realtime.records import NEVER_NS, Fault, Flag, Kind, Line, no_events

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.board_registers import (
+from hardware.board.registers import (
     ALL_OUTPUTS,
     DUTY_SECONDS,
     LASER_OUTPUTS,

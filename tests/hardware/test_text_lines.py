@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.text_lines import (
+from hardware.heads.text_lines import (
     FRAGMENT_NS,
     GAP_NS,
     LATE_NS,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hardware.board_registers import Register
+from hardware.board.registers import Register
 from hardware.device import NoSuchPin, find_emulators
 from hardware.emulators import reference_board
 from hardware.emulators.workbench import BadDeed, Workbench

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hardware.board_registers import DEFAULTS, Register, payload_type
+from hardware.board.registers import DEFAULTS, Register, payload_type
 from tests.system.bench_box import InHand
 
 pytestmark = pytest.mark.slow

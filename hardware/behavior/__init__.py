@@ -1,0 +1,1 @@
+"""What driver and emulator of the Harp Behavior board are made of."""

@@ -1,0 +1,1 @@
+"""What driver and emulator of the reference board are made of: registers, requests, reports, limits."""

@@ -1,0 +1,1 @@
+"""What the laser heads' drivers share: lines of text, states, polling, faults in words."""
