@@ -297,6 +297,6 @@ class Hookup:
     def _hear_fault(self, driver: Driver, fault: Fault, sentence: str) -> None:
         """Take a fault: one that is about an output ends the action."""
         if fault == Fault.LIGHT_LATE:
-            self.late = sentence  # a head that is in trouble disarms itself; one that stays armed is late
+            self.late = sentence
         elif driver.error is None and fault not in HARMLESS:
             raise Stopped(sentence)

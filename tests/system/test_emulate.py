@@ -35,12 +35,14 @@ def emulate(tmp_path: Path) -> Iterator[Callable[..., InHand]]:
 
 
 def who_is_there(port: Path) -> int:
-    """Ask a board who it is."""
+    """Ask a board who it is, again and again, as drivers do: it may be starting."""
     framer = Framer()
-    until_ns = now_ns() + 5 * NS_PER_S
+    until_ns, ask_ns = now_ns() + 5 * NS_PER_S, 0
     with SerialTransport.open(str(port), reference_board.BAUD) as transport:
-        transport.write(read_request(CoreRegister.WHO_AM_I, PayloadType.U16))
         while now_ns() < until_ns:
+            if now_ns() >= ask_ns:
+                ask_ns = now_ns() + NS_PER_S // 4
+                transport.write(read_request(CoreRegister.WHO_AM_I, PayloadType.U16))
             for message in framer.feed(transport.read(), now_ns()):
                 return message.value
     raise AssertionError("nobody answered")
