@@ -133,7 +133,8 @@ class SerialTransport:
         timer = USB_SERIAL / Path(self.port).resolve().name / "latency_timer"
         return (
             f"Port {self.port}: its FTDI chip holds bytes back for up to {self._latency_ms} ms. Let this user write "
-            f"{SHORTEST_LATENCY_MS} to {timer} (a udev rule does it for good), or times are uncertain by half of that."
+            f"{SHORTEST_LATENCY_MS} to {timer} (a udev rule does it for good), or times are uncertain by half of that, "
+            "and messages that come in two pieces are lost."
         )
 
     def read(self) -> bytes:
