@@ -44,6 +44,8 @@ START_NS: Final = NS_PER_S
 """The simulated clock's first reading."""
 SETTLE_NS: Final = 500 * NS_PER_MS
 """From power to START: boards identify themselves meanwhile."""
+SLOW_SETTLE_NS: Final = 3 * NS_PER_S
+"""The same with laser heads, which are asked line by line."""
 LAST_WORDS_NS: Final = 300 * NS_PER_MS
 HOST_NS: Final = 80_000
 """From a byte's arrival at the host's port to its reading, and back; a quiet machine's order of magnitude."""
@@ -217,7 +219,8 @@ def simulate(order: Order, folder: Path, plan: Plan) -> tuple[journals.Journal, 
     path = folder / journals.JOURNAL_NAME
     journal = journals.create(path, order.rig.loop.journal_events, START_NS, int(clock["epoch_ns"]))
     simulation = Simulation(order.rig, plan, journal, order.seed, order.calibration)
-    begin_ns = START_NS + SETTLE_NS
+    has_heads = any(device.feeds is not None for device in order.rig.devices.values())
+    begin_ns = START_NS + (SLOW_SETTLE_NS if has_heads else SETTLE_NS)
     end_ns = begin_ns + from_seconds(order.minutes * 60.0)
     if order.rig.inhibition.arm_at_start:
         simulation.ask(Operator.ARM, begin_ns - NS_PER_MS)
