@@ -70,15 +70,15 @@ class LiveLine:
         minutes, seconds = divmod(int(progress.elapsed_s), 60)
         text = Text()
         text.append(f"{minutes}:{seconds:02d} of {self._minutes:g} min", style="bold")
+        if tally.armed:  # first, so that a narrow terminal never cuts it off
+            text.append("  LASER ARMED", style="bold red")
         text.append(f"  trial {tally.trials}{of}  successes {tally.successes}  ")
         text.append(f"window {tally.window_ns / NS_PER_S:g} s  {tally.state_names():<9}  ", style="dim")
         text.append(f"A {tally.pokes[0]} pokes, {tally.rewards[0]} rewards  ", style="#0072B2")
         text.append(f"B {tally.pokes[1]} pokes, {tally.rewards[1]} rewards", style="#D55E00")
+        if tally.lost or tally.late or tally.faults:
+            text.append(f"  late {tally.late}, faults {len(tally.faults)}", style="bold yellow")
         if progress.clocks_ns:
             worst_us = max(progress.clocks_ns.values()) / 1000
             text.append(f"  clock ±{worst_us:.0f} µs", style="dim")
-        if tally.armed:
-            text.append("  LASER ARMED", style="bold red")
-        if tally.lost or tally.late or tally.faults:
-            text.append(f"  late {tally.late}, faults {len(tally.faults)}", style="bold yellow")
         return text
