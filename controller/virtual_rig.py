@@ -88,6 +88,11 @@ class VirtualBox:
         for movement in self.mice.act(now_ns):
             self._move(movement)
 
+    def show(self) -> None:
+        """Let mice and witness see what the boards' pins have done, without letting time pass."""
+        for name, board in self.boards.items():
+            self._show(name, board)
+
     def _show(self, name: str, board: EmulatedDevice) -> None:
         """Let mice, witness and whatever is wired to them see what the board's pins did."""
         for t_ns, pin, level in board.take_edges():
@@ -143,10 +148,11 @@ def _pump(box: VirtualBox, links: dict[str, PtyLink], poller: Poller) -> None:
         if data := link.read():
             box.boards[name].feed(data, now_ns())
     box.advance(now_ns())
-    for name, link in links.items():
-        if out := box.boards[name].outgoing(now_ns()):
-            link.write(out)
-    box.advance(now_ns())  # a board lives on while it is asked for its bytes: what its pins did then is seen too
+    for _ in range(2):  # a board lives on while it is asked for its bytes; a copy of its edge gives another one more
+        for name, link in links.items():
+            if out := box.boards[name].outgoing(now_ns()):
+                link.write(out)
+        box.show()  # no mouse moves here: its poke's bytes would wait until something else happens
 
 
 def _is_lit_or_open(box: VirtualBox) -> bool:
