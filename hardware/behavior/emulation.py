@@ -1,4 +1,4 @@
-"""Parts of the emulated Harp Behavior board: its knobs, its clock, its receiver, and its output pins."""
+"""Parts of the emulated Harp Behavior board: its knobs, its receiver, and its output pins."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,6 @@ from realtime.records import NEVER_NS, NS_PER_MS
 
 RECEIVE_TIMEOUT_PASSES: Final = 50
 """A request is given up this long after its first byte, however much of it came since."""
-_BILLION: Final = 1_000_000_000
 _STARTS: Final = frozenset({1, 2})
 
 
@@ -34,31 +33,6 @@ class BehaviorKnobs(WireFaults):
     clock_ppm: float = 0.0
     late_passes: int = 0
     dead_outputs: int = 0
-
-
-class DriftingClock:
-    """A clock that runs straight, but not at the host's rate."""
-
-    __slots__ = ("_device_ref_ns", "_host_ref_ns", "_ppb", "ppm")
-
-    def __init__(self, host_ns: int, device_ns: int, ppm: float) -> None:
-        self._host_ref_ns = host_ns
-        self._device_ref_ns = device_ns
-        self.ppm = ppm
-        self._ppb = round(ppm * 1000)
-
-    def device_ns(self, host_ns: int) -> int:
-        """Return the device's time at a host time."""
-        elapsed_ns = host_ns - self._host_ref_ns
-        return self._device_ref_ns + elapsed_ns + elapsed_ns * self._ppb // _BILLION
-
-    def host_ns(self, device_ns: int) -> int:
-        """Return the first host ns at which the device's clock shows ``device_ns``."""
-        elapsed_ns = device_ns - self._device_ref_ns
-        host_ns = self._host_ref_ns + elapsed_ns * _BILLION // (_BILLION + self._ppb)
-        while self.device_ns(host_ns) < device_ns:
-            host_ns += 1
-        return host_ns
 
 
 class Receiver:

@@ -1,4 +1,4 @@
-"""Parts of the emulated reference board: its knobs, its clock, its inputs and its local rules, all in device time."""
+"""Parts of the emulated reference board: its knobs, its inputs and its local rules, all in device time."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +7,6 @@ from hardware.board.registers import ALL_OUTPUTS, BEAM_PINS, N_INPUTS, RULE_WORD
 from hardware.device import WireFaults
 from realtime.records import NS_PER_MS, NS_PER_S
 
-_BILLION: Final = 1_000_000_000
 LONG_AGO_NS: Final = -(2**62)
 BEAMS: Final = sum(1 << pin for pin in BEAM_PINS)
 
@@ -29,31 +28,6 @@ class Knobs(WireFaults):
     who_am_i: int = WHO_AM_I
     suppress_edges: bool = False
     clock_ppm: float = 0.0
-
-
-class BoardClock:
-    """A clock that runs straight, but not at the host's rate."""
-
-    __slots__ = ("_device_ref_ns", "_host_ref_ns", "_ppb", "ppm")
-
-    def __init__(self, host_ns: int, device_ns: int, ppm: float) -> None:
-        self._host_ref_ns = host_ns
-        self._device_ref_ns = device_ns
-        self.ppm = ppm
-        self._ppb = round(ppm * 1000)
-
-    def device_ns(self, host_ns: int) -> int:
-        """Return the device's time at a host time."""
-        elapsed_ns = host_ns - self._host_ref_ns
-        return self._device_ref_ns + elapsed_ns + elapsed_ns * self._ppb // _BILLION
-
-    def host_ns(self, device_ns: int) -> int:
-        """Return the first host ns at which the device's clock shows ``device_ns``."""
-        elapsed_ns = device_ns - self._device_ref_ns
-        host_ns = self._host_ref_ns + elapsed_ns * _BILLION // (_BILLION + self._ppb)
-        while self.device_ns(host_ns) < device_ns:
-            host_ns += 1
-        return host_ns
 
 
 class Inputs:

@@ -37,7 +37,7 @@ registers do, EEPROM, the CTS line, pull-ups (an input that nobody drives is low
 
 from typing import Final
 
-from hardware.behavior.emulation import BehaviorKnobs, DriftingClock, OutputPins, Receiver, by_pin, pass_ns
+from hardware.behavior.emulation import BehaviorKnobs, OutputPins, Receiver, by_pin, pass_ns
 from hardware.behavior.registers import (
     DI3_PIN,
     DI_GROUP,
@@ -57,6 +57,7 @@ from hardware.behavior.registers import (
     payload_type,
 )
 from hardware.device import NoSuchPin
+from hardware.emulators.drifting_clock import DriftingClock
 from hardware.harp import (
     DEVICE_PORT,
     TICK_NS,

@@ -50,7 +50,8 @@ from hardware.board.registers import (
 from hardware.device import NoSuchPin
 from hardware.emulators.board_contents import CONSTANTS, LIVE
 from hardware.emulators.board_outputs import Outputs
-from hardware.emulators.board_parts import BEAMS, BoardClock, Inputs, Knobs, LocalRule
+from hardware.emulators.board_parts import BEAMS, Inputs, Knobs, LocalRule
+from hardware.emulators.drifting_clock import DriftingClock
 from hardware.harp import (
     TICK_NS,
     CoreRegister,
@@ -89,7 +90,7 @@ class EmulatedBoard:
     """
 
     _booted_ns: int
-    _clock: BoardClock
+    _clock: DriftingClock
     _device_ns: int
     _heard_ns: int
     _beat_ns: int
@@ -146,7 +147,7 @@ class EmulatedBoard:
         self._device_ns = self._clock.device_ns(now_ns)
         self._meet_deadlines()
         if self.knobs.clock_ppm != self._clock.ppm:
-            self._clock = BoardClock(now_ns, self._device_ns, self.knobs.clock_ppm)
+            self._clock = DriftingClock(now_ns, self._device_ns, self.knobs.clock_ppm)
 
     def _meet_deadlines(self) -> None:
         """Let everything that is due by now happen, each at its own time."""
@@ -219,7 +220,7 @@ class EmulatedBoard:
         self._inputs = Inputs(self._inputs.pins)
         self._rules = tuple(LocalRule() for _ in range(N_RULES))
         self._booted_ns = host_ns
-        self._clock = BoardClock(host_ns, device_ns, self.knobs.clock_ppm)
+        self._clock = DriftingClock(host_ns, device_ns, self.knobs.clock_ppm)
         self._device_ns = self._heard_ns = device_ns
         self._cause = cause
         self._framer = Framer()
@@ -498,7 +499,7 @@ class EmulatedBoard:
             rule.step(step_ns)
         if self._beat_ns != NEVER_NS:
             self._beat_ns += step_ns
-        self._clock = BoardClock(self._now_ns, self._device_ns, self.knobs.clock_ppm)
+        self._clock = DriftingClock(self._now_ns, self._device_ns, self.knobs.clock_ppm)
 
 
 def create(now_ns: int) -> EmulatedBoard:

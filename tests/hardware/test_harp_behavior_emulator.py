@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.behavior.emulation import BehaviorKnobs, DriftingClock
+from hardware.behavior.emulation import BehaviorKnobs
 from hardware.behavior.registers import OUTPUT_BITS, Register, payload_type
 from hardware.device import NoSuchPin
+from hardware.emulators.drifting_clock import DriftingClock
 from hardware.emulators.harp_behavior import EmulatedBehaviorBoard, create
 from hardware.harp import CoreRegister, Framer, MessageType, PayloadType, encode, read_request, write_request
 from realtime.records import NEVER_NS

@@ -17,7 +17,8 @@ from hardware.board.registers import (
     payload_type,
 )
 from hardware.device import NoSuchPin
-from hardware.emulators.board_parts import BoardClock, Knobs
+from hardware.emulators.board_parts import Knobs
+from hardware.emulators.drifting_clock import DriftingClock
 from hardware.emulators.reference_board import EmulatedBoard, create
 from hardware.harp import CoreRegister, Framer, MessageType, PayloadType, crc16, read_request, write_request
 from realtime.records import NEVER_NS
@@ -961,7 +962,7 @@ def test_time_never_runs_backwards_in_the_board():
 @given(st.integers(0, 10**12), st.integers(0, 10**12), st.floats(-5000, 5000), st.integers(0, 10**12))
 @settings(deadline=None)
 def test_a_board_clock_is_turned_back_to_the_first_host_nanosecond(host_ref_ns, device_ref_ns, ppm, later_ns):
-    clock = BoardClock(host_ref_ns, device_ref_ns, ppm)
+    clock = DriftingClock(host_ref_ns, device_ref_ns, ppm)
     device_ns = device_ref_ns + later_ns
     host_ns = clock.host_ns(device_ns)
     assert clock.device_ns(host_ns) >= device_ns
