@@ -7,48 +7,46 @@ cooperate exceed the level was measured: ``docs/explanations/chance-level.md`` h
 said of a pair.
 """
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.clock import to_seconds
-from realtime.errors import DuettoError
+from analysis.shifts import (
+    HIGH_PERCENTILE,
+    LOW_PERCENTILE,
+    MIN_SHIFT_NS,
+    ChanceError,
+    ChanceSettingError,
+    EmptySessionError,
+    NotTimesError,
+    OutsideSessionError,
+    SessionTooShortError,
+    UnsortedTimesError,
+    check_settings,
+    checked_pair,
+    circular_shift,
+    drawn_shifts,
+    rotate,
+)
 from realtime.jit import allocating_kernel, kernel
-from realtime.records import ANIMALS, NS_PER_S
 
-LOW_PERCENTILE: Final = 2.5
-HIGH_PERCENTILE: Final = 97.5
-MIN_SHIFT_NS: Final = 10 * NS_PER_S
-"""Default for the shortest shift: well beyond the longest window of the task, 3 s."""
-
-
-class ChanceError(DuettoError):
-    """No chance level can be told of these pokes."""
-
-
-class EmptySessionError(ChanceError):
-    """One of the animals never poked."""
-
-
-class SessionTooShortError(ChanceError):
-    """The session has no room for a shift of at least ``min_shift_ns`` either way round."""
-
-
-class UnsortedTimesError(ChanceError):
-    """Poke times that go backwards."""
-
-
-class OutsideSessionError(ChanceError):
-    """A poke before the session's start, or at or after its end."""
-
-
-class ChanceSettingError(ChanceError):
-    """A window, a number of shifts, a shortest shift or a seed that makes no sense."""
-
-
-class NotTimesError(ChanceError):
-    """Poke times that are no one-dimensional array of integer nanoseconds."""
+__all__ = [
+    "HIGH_PERCENTILE",
+    "LOW_PERCENTILE",
+    "MIN_SHIFT_NS",
+    "ChanceError",
+    "ChanceLevel",
+    "ChanceSettingError",
+    "EmptySessionError",
+    "NotTimesError",
+    "OutsideSessionError",
+    "SessionTooShortError",
+    "UnsortedTimesError",
+    "chance_level",
+    "circular_shift",
+    "coincidences",
+]
 
 
 class ChanceLevel(NamedTuple):
@@ -103,17 +101,6 @@ def coincidences(a_ns: NDArray[np.int64], b_ns: NDArray[np.int64], window_ns: in
     return pairs
 
 
-@kernel
-def _rotate(t_ns: NDArray[np.int64], start_ns: int, end_ns: int, shift_ns: int, shifted_ns: NDArray[np.int64]) -> None:
-    """Write ``t_ns`` moved later on the ring, in order, to ``shifted_ns``; 0 <= ``shift_ns`` < duration."""
-    kept = np.searchsorted(t_ns, end_ns - shift_ns)  # from here on they pass the end and come in at the start
-    wrapped = t_ns.shape[0] - kept
-    for i in range(wrapped):
-        shifted_ns[i] = t_ns[kept + i] + shift_ns - (end_ns - start_ns)
-    for i in range(kept):
-        shifted_ns[wrapped + i] = t_ns[i] + shift_ns
-
-
 @allocating_kernel
 def _shifted_counts(
     a_ns: NDArray[np.int64],
@@ -127,42 +114,8 @@ def _shifted_counts(
     """Count, for each of ``shifts_ns``, the coincidences of A as it was with B shifted."""
     shifted_ns = np.empty_like(b_ns)
     for k in range(shifts_ns.shape[0]):
-        _rotate(b_ns, start_ns, end_ns, shifts_ns[k], shifted_ns)
+        rotate(b_ns, start_ns, end_ns, shifts_ns[k], shifted_ns)
         counts[k] = coincidences(a_ns, shifted_ns, window_ns)
-
-
-def circular_shift(t_ns: NDArray[np.int64], start_ns: int, end_ns: int, shift_ns: int) -> NDArray[np.int64]:
-    """Move times round the session as on a ring.
-
-    Parameters
-    ----------
-    t_ns
-        Shape (n,), ascending, from ``start_ns`` and below ``end_ns`` [ns].
-    start_ns, end_ns
-        The session; the end is exclusive.
-    shift_ns
-        How much later, of any size and sign: it counts modulo the duration.
-
-    Returns
-    -------
-    ndarray of int64
-        Shape (n,), ascending, in the same bounds.
-
-    Raises
-    ------
-    SessionTooShortError
-        If the session does not end after its start.
-    NotTimesError, UnsortedTimesError, OutsideSessionError
-        If the times are not as described above.
-    """
-    if end_ns <= start_ns:
-        raise SessionTooShortError(
-            f"The session ends at {end_ns} ns, not after its start at {start_ns} ns; give its true bounds."
-        )
-    times_ns = _checked(t_ns, "The animal", start_ns, end_ns)
-    shifted_ns = np.empty_like(times_ns)
-    _rotate(times_ns, start_ns, end_ns, shift_ns % (end_ns - start_ns), shifted_ns)
-    return shifted_ns
 
 
 def chance_level(
@@ -209,53 +162,11 @@ def chance_level(
     -----
     Jiang et al., Science 2025, 10.1126/science.adw8151, as secondary texts describe it.
     """
-    _check_settings(window_ns, shifts, seed, min_shift_ns)
-    duration_ns = end_ns - start_ns
-    if duration_ns <= 0 or duration_ns < 2 * min_shift_ns:
-        raise SessionTooShortError(
-            f"The session lasts {to_seconds(duration_ns):g} s, too short for shifts of "
-            f"{to_seconds(min_shift_ns):g} s or more either way round; take a longer session or a smaller min_shift_ns."
-        )
-    kept_ns = _checked(a_ns, f"Animal {ANIMALS[0]}", start_ns, end_ns)
-    moved_ns = _checked(b_ns, f"Animal {ANIMALS[1]}", start_ns, end_ns)
-    for name, times_ns in zip(ANIMALS, (kept_ns, moved_ns), strict=True):
-        if times_ns.size == 0:
-            raise EmptySessionError(f"Animal {name} never poked: no chance level exists; leave the session out.")
-    stream = np.random.default_rng(seed)
-    shifts_ns = stream.integers(min_shift_ns, duration_ns - min_shift_ns, size=shifts, endpoint=True)
+    check_settings(window_ns=window_ns, shifts=shifts, seed=seed, min_shift_ns=min_shift_ns)
+    kept_ns, moved_ns = checked_pair(a_ns, b_ns, start_ns, end_ns, min_shift_ns)
+    shifts_ns = drawn_shifts(end_ns - start_ns, shifts, seed, min_shift_ns)
     counts = np.empty(shifts, np.int64)
-    _shifted_counts(kept_ns, moved_ns, start_ns, end_ns, window_ns, shifts_ns % duration_ns, counts)
+    _shifted_counts(kept_ns, moved_ns, start_ns, end_ns, window_ns, shifts_ns, counts)
     low, median, high = np.percentile(counts, (LOW_PERCENTILE, 50.0, HIGH_PERCENTILE))
     observed = int(coincidences(kept_ns, moved_ns, window_ns))
     return ChanceLevel(observed, float(median), float(low), float(high), shifts, int(window_ns))
-
-
-def _check_settings(window_ns: int, shifts: int, seed: int, min_shift_ns: int) -> None:
-    """Refuse settings outside their ranges."""
-    settings = {"window_ns": window_ns, "shifts": shifts, "seed": seed, "min_shift_ns": min_shift_ns}
-    for name, value in settings.items():
-        least = 1 if name == "shifts" else 0
-        if value < least:
-            raise ChanceSettingError(f"{name} is {value}, but must be at least {least}; correct it.")
-
-
-def _checked(t_ns: NDArray[np.int64], whose: str, start_ns: int, end_ns: int) -> NDArray[np.int64]:
-    """Return ``t_ns`` contiguous, once it is known to be ascending and within the session."""
-    if t_ns.ndim != 1 or t_ns.dtype.kind not in "iu":
-        raise NotTimesError(
-            f"{whose}'s poke times are a {t_ns.ndim}-dimensional array of {t_ns.dtype}, "
-            "but must be one row of integer nanoseconds; convert them first."
-        )
-    times_ns = np.ascontiguousarray(t_ns, np.int64)
-    backwards = np.flatnonzero(np.diff(times_ns) < 0)
-    if backwards.size:
-        raise UnsortedTimesError(
-            f"{whose}'s poke times go backwards after number {int(backwards[0]) + 1}; sort them by time."
-        )
-    if times_ns.size and (times_ns[0] < start_ns or times_ns[-1] >= end_ns):
-        outside_ns = int(times_ns[0] if times_ns[0] < start_ns else times_ns[-1])
-        raise OutsideSessionError(
-            f"{whose} poked at {outside_ns} ns, but the session runs from {start_ns} to before {end_ns} ns; "
-            "give the session's true bounds, or leave that poke out."
-        )
-    return times_ns

@@ -3,20 +3,35 @@
 Sockets of one session live as ipc files in one folder that only its owner can enter.
 """
 
+import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import zmq
+from zmq.auth.base import Authenticator
+from zmq.utils import z85
 
 from realtime.errors import DuettoError
 
 QUEUE: Final = 10_000
 COMMAND_QUEUE: Final = 1_000
+VIEW_QUEUE: Final = 200
+"""Messages that wait for one viewer at most: some seconds of a session with brains."""
+LONGEST_REQUEST: Final = 1 << 20
+"""Bytes of what a viewer may send over the network at once; one that sends more is cut off."""
+KNOCK_MS: Final = 5_000
+"""How long a viewer on the network has to show its key."""
+DOMAIN: Final = "duetto"
+"""Name under which the keys of viewers are looked up."""
+FOLDER_PREFIX: Final = "duetto-"
+VIEW_NAME: Final = "view"
 LONGEST_ADDRESS: Final = 100
 """An ipc path must fit into the kernel's 108 bytes."""
 
@@ -48,6 +63,41 @@ def libzmq_path() -> str:
     from zmq.backend.cython import _zmq  # noqa: PLC0415 (only where libzmq is linked into the extension)
 
     return str(_zmq.__file__)
+
+
+class Unreachable(BusError):
+    """A viewer is not there any more, or does not keep up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The keys of a socket that listens on the network.
+
+    Attributes
+    ----------
+    public, secret
+        The server's CURVE keys, as 40 characters of Z85.
+    allowed
+        Returns the public keys of those who may connect. Asked at every knock and for every message, so that whoever
+        is allowed or forbidden meanwhile is so at once.
+    """
+
+    public: str
+    secret: str
+    allowed: Callable[[], Collection[str]]
+
+
+class _Guarded(zmq.Socket[bytes]):
+    """A socket that hears only those whose keys are allowed, also after they were let in."""
+
+    allowed: Callable[[], Collection[str]] | None = None
+
+    def next(self) -> list[bytes]:
+        """Return the parts of the next message of someone allowed; raises zmq.Again when there is none."""
+        while True:
+            frames = self.recv_multipart(zmq.DONTWAIT, copy=False)
+            if self.allowed is not None and frames[0].get("User-Id") in self.allowed():
+                return [frame.bytes for frame in frames]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +142,16 @@ class Addresses:
         """PUB of the virtual rig: the frames of both simulated brains."""
         return self._ipc("brains")
 
+    @property
+    def standing(self) -> str:
+        """PUB of the supervisor: how the session stands, for those who show it."""
+        return self._ipc("standing")
+
+    @property
+    def view(self) -> str:
+        """ROUTER of whoever shows the session: windows of this computer connect here."""
+        return self._ipc(VIEW_NAME)
+
     def frames(self, animal: int) -> str:
         """PUB of what plays or fetches the frames of ``animal`` (0 or 1)."""
         return self._ipc(f"frames-{animal}")
@@ -101,11 +161,79 @@ class Addresses:
         return self._ipc(f"commands-{source}")
 
 
+class _Allowed:
+    """Says whose keys are known, in the form that pyzmq's authenticator asks for."""
+
+    def __init__(self, keys: Callable[[], Collection[str]]) -> None:
+        self._keys = keys
+
+    def callback(self, _domain: str, key: bytes) -> bool:
+        """Return whether the public key (Z85) may connect."""
+        return key.decode("ascii", "replace") in self._keys()
+
+
+def _find_dead_peers(socket: "zmq.Socket[bytes]") -> None:
+    """Let the kernel find out within half a minute that a peer's computer is gone."""
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 10)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 5)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
+    socket.setsockopt(zmq.TCP_MAXRT, 30_000)
+
+
+def _finish(coroutine: Coroutine[None, None, None]) -> None:
+    """Run a coroutine that waits for nothing: pyzmq wrote it so for programs with an event loop."""
+    with suppress(StopIteration):
+        coroutine.send(None)
+
+
+def new_keys() -> tuple[str, str]:
+    """Return a new pair of CURVE keys, public and secret, as 40 characters of Z85 each."""
+    public, secret = zmq.curve_keypair()
+    return public.decode(), secret.decode()
+
+
+def public_of(secret: str) -> str:
+    """Return the public key that belongs to a secret one.
+
+    Raises
+    ------
+    BusError
+        If the text is no key.
+    """
+    try:
+        return zmq.curve_public(secret.encode()).decode()
+    except (zmq.ZMQError, ValueError) as error:
+        raise BusError(f"this is no CURVE key: {error}") from error
+
+
+def is_key(text: str) -> bool:
+    """Return whether a text can be a key: 40 characters of Z85."""
+    try:
+        return len(text) == 40 and len(z85.decode(text)) == 32
+    except (KeyError, ValueError, UnicodeError):
+        return False
+
+
+def _parent() -> Path:
+    """Return where folders of sockets are made."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(base if base and Path(base).is_dir() and os.access(base, os.W_OK) else tempfile.gettempdir())
+
+
 def make_folder() -> Path:
     """Make a folder for a session's sockets that only this user can enter (mode 0700)."""
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    parent = base if base and Path(base).is_dir() and os.access(base, os.W_OK) else None
-    return Path(tempfile.mkdtemp(prefix="duetto-", dir=parent))
+    return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_parent()))
+
+
+def find_views() -> list[str]:
+    """Return where windows may find sessions of this user on this computer, newest first; some may have died."""
+    found = [
+        socket
+        for socket in _parent().glob(f"{FOLDER_PREFIX}*/{VIEW_NAME}")
+        if socket.parent.stat().st_uid == os.getuid() and socket.is_socket()
+    ]
+    return [f"ipc://{socket}" for socket in sorted(found, key=lambda one: -one.stat().st_mtime)]
 
 
 def remove_folder(folder: Path) -> None:
@@ -119,6 +247,7 @@ class Bus:
     def __init__(self, io_threads: int = 1) -> None:
         self._context = zmq.Context(io_threads)
         self._sockets: list[zmq.Socket[bytes]] = []
+        self._guardian: Authenticator | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -137,6 +266,8 @@ class Bus:
         """Close every socket, without waiting for unsent messages unless :meth:`flush` said so, then the context."""
         for socket in self._sockets:
             socket.close()
+        if self._guardian is not None:
+            self._guardian.stop()
         self._context.term()
 
     def _socket(self, kind: int, address: str, *, bind: bool, queue: int = QUEUE) -> "zmq.Socket[bytes]":
@@ -184,6 +315,75 @@ class Bus:
         """Return a REP socket that listens at ``address``."""
         return self._socket(zmq.REP, address, bind=True)
 
+    def route(self, address: str, lock: Lock | None = None) -> "zmq.Socket[bytes]":
+        """Return a ROUTER socket that listens at ``address``; sending to a viewer that is gone or full fails at once.
+
+        Raises
+        ------
+        BusError
+            If it cannot listen there, or would listen on the network without a lock.
+        """
+        if lock is None and not address.startswith("ipc://"):
+            raise BusError(f"{address} would be open to everyone; sessions listen on the network with keys only")
+        socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER, socket_class=_Guarded if lock else zmq.Socket)
+        self._sockets.append(socket)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.SNDHWM, VIEW_QUEUE)
+        socket.setsockopt(zmq.RCVHWM, VIEW_QUEUE)
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        if lock is not None:
+            self._guard(socket, lock)
+            _find_dead_peers(socket)
+        try:
+            socket.bind(address)
+        except zmq.ZMQError as error:
+            raise BusError(f"{address} cannot be opened: {error}") from error
+        return socket
+
+    def deal(self, address: str) -> "zmq.Socket[bytes]":
+        """Return a DEALER socket connected to a ROUTER of this computer."""
+        return self._socket(zmq.DEALER, address, bind=False)
+
+    def _guard(self, socket: "zmq.Socket[bytes]", lock: Lock) -> None:
+        """Let a socket speak only with those whose keys are known, and only encrypted."""
+        if self._guardian is None:
+            self._guardian = Authenticator(self._context, log=logging.getLogger(__name__))
+            self._guardian.start()
+        self._guardian.configure_curve_callback(DOMAIN, _Allowed(lock.allowed))
+        socket.setsockopt_string(zmq.ZAP_DOMAIN, DOMAIN)
+        socket.curve_publickey, socket.curve_secretkey = lock.public.encode(), lock.secret.encode()
+        socket.curve_server = True
+        socket.setsockopt(zmq.HANDSHAKE_IVL, KNOCK_MS)
+        socket.setsockopt(zmq.MAXMSGSIZE, LONGEST_REQUEST)
+        if isinstance(socket, _Guarded):
+            socket.allowed = lock.allowed
+
+    @property
+    def doors(self) -> "list[zmq.Socket[bytes]]":
+        """Return what :meth:`let_in` must be called for when it becomes readable."""
+        socket = None if self._guardian is None else self._guardian.zap_socket
+        return [] if socket is None else [socket]
+
+    def let_in(self) -> None:
+        """Answer whoever knocks: in if the key is known."""
+        if self._guardian is None:
+            return
+        for door in self.doors:
+            while door.poll(0):
+                _finish(self._guardian.handle_zap_message(door.recv_multipart()))
+
+    def request(self, address: str, request: bytes) -> "zmq.Socket[bytes]":
+        """Send a request and return the socket at which its answer will be; :meth:`forget` it afterwards."""
+        socket = self._socket(zmq.REQ, address, bind=False)
+        socket.send(request)
+        return socket
+
+    def forget(self, socket: "zmq.Socket[bytes]") -> None:
+        """Close a socket and forget what it still wanted to send."""
+        socket.close(linger=0)
+        self._sockets.remove(socket)
+
     def ask(self, address: str, request: bytes, timeout_s: float = 3.0) -> bytes:
         """Send a request and return its answer.
 
@@ -199,8 +399,7 @@ class Bus:
                 raise NobodyThere(f"nothing answers at {address} within {timeout_s:g} s; is the session still running?")
             return socket.recv()
         finally:
-            socket.close(linger=0)
-            self._sockets.remove(socket)
+            self.forget(socket)
 
 
 def send_now(socket: "zmq.Socket[bytes]", message: bytes) -> bool:
@@ -216,6 +415,28 @@ def receive_now(socket: "zmq.Socket[bytes]") -> bytes | None:
     """Return the next message, or None when there is none."""
     try:
         return socket.recv(zmq.DONTWAIT)
+    except zmq.Again:
+        return None
+
+
+def send_to(socket: "zmq.Socket[bytes]", who: bytes, parts: list[bytes]) -> None:
+    """Send a message of several parts to one viewer of a ROUTER.
+
+    Raises
+    ------
+    Unreachable
+        It is gone, or too many messages wait for it.
+    """
+    try:
+        socket.send_multipart([who, *parts], zmq.DONTWAIT)
+    except zmq.ZMQError as error:
+        raise Unreachable(f"a viewer is gone or does not keep up ({error})") from error
+
+
+def receive_parts(socket: "zmq.Socket[bytes]") -> list[bytes] | None:
+    """Return the parts of the next message, or None when there is none."""
+    try:
+        return socket.next() if isinstance(socket, _Guarded) else socket.recv_multipart(zmq.DONTWAIT)
     except zmq.Again:
         return None
 

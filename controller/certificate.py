@@ -18,6 +18,9 @@ from realtime.records import WITHHELD, Events, Flag, Kind, Line
 
 PERCENTILES: Final = (50.0, 99.0, 99.9)
 US: Final = 1000.0
+_ON_A_PATH: Final = (Kind.POKE_IN, Kind.COMMAND, Kind.VALVE_ON)
+_MOST_POKES: Final = 10_000
+"""Pokes that a reward may still follow from: it follows within a window of seconds."""
 
 
 def _quantiles(values_ns: NDArray[np.float64]) -> dict[str, float | int]:
@@ -48,6 +51,44 @@ def _histogram(values_ns: NDArray[np.float64]) -> dict[str, list[float]]:
     return {"upper_us": [round(float(u), 3) for u in upper], "count": [int(c) for c in counts]}
 
 
+class RewardPaths:
+    """Follows every earned reward from beam to valve; :meth:`add` takes events in loop order, as they come.
+
+    Attributes
+    ----------
+    paths
+        Of each reward: beam stamp, its arrival, the decision, the valve's edge [ns].
+    """
+
+    def __init__(self) -> None:
+        self.paths: list[tuple[float, float, float, float]] = []
+        self._waiting: dict[int, tuple[float, float, float]] = {}
+        self._pokes: dict[int, float] = {}
+        self._overtaken = 0
+
+    @property
+    def missing(self) -> int:
+        """Rewards whose valve edge was not reported (yet)."""
+        return self._overtaken + len(self._waiting)
+
+    def add(self, events: Events) -> None:
+        """Follow ``events``, which come after those before."""
+        withheld = WITHHELD | Flag.FREE
+        for event in events[np.isin(events["kind"], _ON_A_PATH)]:
+            kind, line, t_ns = int(event["kind"]), int(event["line"]), int(event["t_ns"])
+            if kind == Kind.POKE_IN:
+                self._pokes[t_ns] = float(event["arrival_ns"])
+                if len(self._pokes) > _MOST_POKES:
+                    del self._pokes[next(iter(self._pokes))]
+            elif kind == Kind.COMMAND and line in (Line.VALVE_A, Line.VALVE_B) and event["value"] > 0:
+                if event["flags"] & withheld or t_ns not in self._pokes:
+                    continue
+                self._overtaken += line in self._waiting
+                self._waiting[line] = (float(t_ns), self._pokes[t_ns], float(event["arrival_ns"]))
+            elif kind == Kind.VALVE_ON and line in self._waiting:
+                self.paths.append((*self._waiting.pop(line), float(t_ns)))
+
+
 def reward_paths(events: Events) -> tuple[NDArray[np.float64], int]:
     """Follow every earned reward from beam to valve.
 
@@ -63,23 +104,9 @@ def reward_paths(events: Events) -> tuple[NDArray[np.float64], int]:
     missing : int
         Rewards whose valve edge was never reported.
     """
-    paths: list[tuple[float, float, float, float]] = []
-    waiting: dict[int, tuple[float, float, float]] = {}
-    pokes: dict[int, float] = {}
-    missing = 0
-    withheld = WITHHELD | Flag.FREE
-    for event in events:
-        kind, line, t_ns = int(event["kind"]), int(event["line"]), int(event["t_ns"])
-        if kind == Kind.POKE_IN:
-            pokes[t_ns] = float(event["arrival_ns"])
-        elif kind == Kind.COMMAND and line in (Line.VALVE_A, Line.VALVE_B) and event["value"] > 0:
-            if event["flags"] & withheld or t_ns not in pokes:
-                continue
-            missing += line in waiting
-            waiting[line] = (float(t_ns), pokes[t_ns], float(event["arrival_ns"]))
-        elif kind == Kind.VALVE_ON and line in waiting:
-            paths.append((*waiting.pop(line), float(t_ns)))
-    return np.array(paths, np.float64).reshape(-1, 4), missing + len(waiting)
+    followed = RewardPaths()
+    followed.add(events)
+    return np.array(followed.paths, np.float64).reshape(-1, 4), followed.missing
 
 
 def machine_description() -> dict[str, str]:

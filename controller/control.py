@@ -2,12 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
 from controller.bus import Bus
 from controller.messages import Answer, Request, Verb, decode_answer, encode
 from controller.session import LIVE_NAME
 from realtime.errors import DuettoError
 from realtime.records import ANIMALS
+
+ANIMAL_NEEDED: Final[dict[str, str]] = {
+    "reward": "say for whom: reward A or reward B",
+    "laser": "say whose: laser A or laser B",
+}
+"""Verbs that are about one animal, and what is answered where none is named."""
 
 
 class NotRunning(DuettoError):
@@ -34,9 +41,9 @@ def address_of(session: Path) -> str:
 
 def request_of(verb: Verb, words: tuple[str, ...]) -> Request:
     """Return the request that ``verb`` and its words make."""
-    if verb == "reward":
+    if verb in ANIMAL_NEEDED:
         if len(words) != 1 or words[0].upper() not in ANIMALS:
-            raise BadRequest("say for whom: reward A or reward B")
+            raise BadRequest(ANIMAL_NEEDED[verb])
         return Request(verb, animal="A" if words[0].upper() == "A" else "B")
     if verb == "note":
         return Request(verb, text=" ".join(words))

@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True):
     device: str = ""
     port: str = ""
     fifo_priority: int = 0
+    listen: str = ""
+    """Where viewers of other computers may connect; only the viewers' process asks."""
 
 
 def use_fifo(priority: int) -> str:

@@ -183,6 +183,7 @@ def plan_of(window_ns: int, iti_ns: int, n_trials: int, *, limit_ns: int = NEVER
         lasers=(),
         grace_ns=0,
         free_ns=(0, 0),
+        test_ns=0,
     )
 
 

@@ -40,6 +40,7 @@ from realtime.records import Events
 _FRAME: Final = struct.Struct("<BQ")
 _LENGTH: Final = struct.Struct("<Q")
 _FOOTER: Final = struct.Struct("<BQQQI")
+_SPAN: Final = struct.Struct("<QQ")
 _CHUNK_MARK: Final = b"\x04\x00\x00\x00zstd"
 """A chunk's compression as it stands in the file, by which a lost chunk is found again ..."""
 _MARK_OFFSET: Final = _FRAME.size + 28
@@ -131,6 +132,11 @@ class LogReader:
         wanted = None if topics is None else self._numbers_of(topics)
         places = (p for p in self._places if wanted is None or p.channels is None or p.channels & wanted)
         return [place.start for place in places]
+
+    def chunk_span(self, chunk: int) -> tuple[int, int]:
+        """Return the first and the last log time in one of :meth:`chunks`, unix time [ns]: it need not be unpacked."""
+        first, last = _SPAN.unpack_from(self._data, chunk + _FRAME.size)
+        return first, last
 
     def messages_in(self, chunk: int, topics: frozenset[str] | None = None) -> Iterator[LoggedMessage]:
         """Yield the messages of ``topics`` (or all) in one of :meth:`chunks`. A damaged one is counted."""

@@ -66,6 +66,8 @@ class Plan:
     lasers: tuple[int, ...]
     grace_ns: int
     free_ns: tuple[int, int]
+    test_ns: int
+    """How long a laser test by hand lasts; 0 in logs from before there was one."""
 
     def machine(self) -> Machine:
         """Return the machine at the start of the session."""
@@ -82,6 +84,7 @@ class Plan:
             lasers=self.lasers,
             grace_ns=self.grace_ns,
             free_ns=self.free_ns,
+            test_ns=self.test_ns,
         )
 
     @property
@@ -104,6 +107,7 @@ class Plan:
                 "lasers": self.lasers,
                 "grace_ns": self.grace_ns,
                 "free_ns": self.free_ns,
+                "test_ns": self.test_ns,
                 "arrays": packed,
             }
         )
@@ -134,6 +138,7 @@ def from_text(text: str) -> Plan:
             lasers=tuple(fields["lasers"]),
             grace_ns=int(fields["grace_ns"]),
             free_ns=(int(fields["free_ns"][0]), int(fields["free_ns"][1])),
+            test_ns=int(fields.get("test_ns", 0)),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise PlanError(
@@ -277,4 +282,5 @@ def make(
         lasers=tuple(rigfile.laser_devices(rig)),
         grace_ns=round(rig.loop.grace_ms * NS_PER_MS),
         free_ns=openings_ns(rig.reward.free_valve_ms, rig.reward.free_volume_ul, volumes, key="free_volume_ul"),
+        test_ns=rig.inhibition.test_ms * NS_PER_MS,
     )

@@ -171,6 +171,11 @@ def _inhibition_rules(found: Findings) -> Iterator[Mistake]:
         if light_s * 1000 > most + ROUNDING:
             says = f"{shown(light_s)} must be at most max_on_ms of the lit lasers, {shown(most / 1000)} seconds"
             yield Mistake(("inhibition", "max_s"), says)
+    most = _shortest_limit(found, ("laser_a", "laser_b"))  # a person may test one that no trial lights
+    for (test_ms,) in found.numbers(("inhibition", "test_ms")):
+        if test_ms > most:
+            says = f"{shown(test_ms)} must be at most max_on_ms of the lasers, {shown(most)} milliseconds"
+            yield Mistake(("inhibition", "test_ms"), says)
 
 
 def _shortest_limit(found: Findings, lines: Sequence[str]) -> float:

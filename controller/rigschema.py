@@ -274,6 +274,7 @@ class Inhibition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         Literal["outcome", "fixed"], Meta(description="What turns it off: the outcome, or max_s alone")
     ] = "outcome"
     max_s: Annotated[float, Meta(ge=0.001, le=10, description="Bound of light per trial")] = 8.0
+    test_ms: Annotated[int, Meta(ge=10, le=2000, description="Laser test by a person's hand: how long")] = 200
     arm_at_start: Annotated[bool, Meta(description="Arm the lasers without a person; virtual rigs only")] = False
 
 

@@ -29,10 +29,13 @@ from controller import journal as journals
 from controller.bus import Addresses, Bus, Poller, make_folder, receive_now, remove_folder, send_now
 from controller.certificate import certificate
 from controller.children import Child, ProcessFailed, start
+from controller.control import ANIMAL_NEEDED
 from controller.edges import EdgeWatch, lines_watched
 from controller.host import Settings
+from controller.laser_test import LaserTests
 from controller.loop_host import GAUGES_NAME
 from controller.messages import Answer, Request, decode_beat, decode_request, encode
+from controller.messages.view import Process, Standing, encode_view
 from controller.neural.sources import has_process
 from controller.recorder import ENDING_NAME, NOTES_NAME
 from controller.session import LIVE_NAME, Order, prepare, write_json
@@ -45,6 +48,7 @@ from realtime.records import (
     ANIMALS,
     EVENT,
     NO_ANIMAL,
+    NS_PER_MS,
     NS_PER_S,
     SOURCE_OPERATOR,
     Fault,
@@ -59,6 +63,10 @@ IDENTIFY_NS: Final = 8 * NS_PER_S
 START_UP_NS: Final = 300 * NS_PER_S
 """Compilation on a slow machine may take this long."""
 STOP_NS: Final = NS_PER_S
+STANDING_NS: Final = 200 * NS_PER_MS
+"""How often viewers hear how the session stands."""
+MOST_SAID: Final = 100
+"""Sentences that viewers are told again."""
 MOST_STARTS: Final = 5
 """How often a process that may die without harm is started."""
 END_WAIT_S: Final = 5.0
@@ -68,13 +76,14 @@ VERBS: Final = {
     "resume": Operator.RESUME,
     "stop": Operator.STOP,
     "reward": Operator.FREE_REWARD,
+    "laser": Operator.LASER_TEST,
     "arm": Operator.ARM,
     "disarm": Operator.DISARM,
     "note": Operator.NOTE,
 }
 
 
-NEEDS_DEVICES: Final = frozenset({"start", "resume", "reward", "arm"})
+NEEDS_DEVICES: Final = frozenset({"start", "resume", "reward", "laser", "arm"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,8 @@ class Progress:
 
 
 Show = Callable[[Progress], None]
+VIEWERS: Final = "viewers"
+"""The process that serves windows."""
 
 
 class Supervisor:
@@ -105,14 +116,19 @@ class Supervisor:
         What was asked for.
     show
         Called often with the session's progress.
+    sockets
+        A folder for the session's sockets, where its viewers are connected already; a new one otherwise.
+    listen
+        Where viewers of other computers may connect; empty where they may not.
     """
 
-    def __init__(self, order: Order, show: Show) -> None:
+    def __init__(self, order: Order, show: Show, sockets: Path | None = None, listen: str = "") -> None:
         self.order = order
         self.show = show
         self.folder, self.plan = prepare(order)
         self.tally = Tally(self.plan)
         self._edges = EdgeWatch(lines_watched(order.rig))
+        self._laser_tests = LaserTests(self.plan)
         self.children: dict[str, Child] = {}
         self.reason = ""
         self.as_asked = False
@@ -122,14 +138,19 @@ class Supervisor:
         self._notes = 0
         self._lost: set[str] = set()
         self._stop_asked = False
-        self._starts = {"recorder": 0, "estimators": 0}
+        self._starts = {"recorder": 0, "estimators": 0, VIEWERS: 0}
+        self._listen = listen
+        self._all_said: list[str] = []
+        self._n_said = self._standing_ns = 0
         self._begun_ns = 0
-        self._sockets = make_folder()
+        self._borrowed = sockets is not None
+        self._sockets = make_folder() if sockets is None else sockets
         self._bus = Bus()
         addresses = self.addresses = Addresses(self._sockets)
         self._beats = self._bus.pull(addresses.beats)
         self._control = self._bus.reply(addresses.control)
         self._events = self._bus.push_to(addresses.events)
+        self._standing = self._bus.publish(addresses.standing)
         self._decisions = self._bus.subscribe(addresses.decisions)
         self._poller = Poller(self._beats, self._control, self._decisions)
 
@@ -147,7 +168,8 @@ class Supervisor:
         finally:
             self._end_all()
             self._bus.close()
-            remove_folder(self._sockets)
+            if not self._borrowed:
+                remove_folder(self._sockets)
             (self.folder / LIVE_NAME).unlink(missing_ok=True)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -156,6 +178,7 @@ class Supervisor:
 
     def _run(self) -> Summary:
         live = {"pid": os.getpid(), "control": self.addresses.control, "decisions": self.addresses.decisions}
+        live["view"] = self.addresses.view
         if self.order.rig.neural is not None:
             live["estimates"] = self.addresses.estimates
         write_json(self.folder / LIVE_NAME, live)
@@ -184,6 +207,7 @@ class Supervisor:
             device=device,
             port=port,
             fifo_priority=self.order.rig.loop.fifo_priority if name == "loop" or name.startswith("driver-") else 0,
+            listen=self._listen if name == VIEWERS else "",
         )
         if name in self.children:
             self.children[name].end(0.0)
@@ -192,6 +216,7 @@ class Supervisor:
 
     def _start_up(self) -> None:
         """Start everything in order; each next one when the last one is ready."""
+        self._start_viewers()
         rig = self.order.rig
         ports = {name: device.port for name, device in rig.devices.items()}
         if "emulator" in ports.values():
@@ -229,6 +254,10 @@ class Supervisor:
     def _start_estimators(self) -> Child:
         self._starts["estimators"] += 1
         return self._start("estimators", "controller.estimator_host")
+
+    def _start_viewers(self) -> None:
+        self._starts[VIEWERS] += 1
+        self._start(VIEWERS, "controller.viewing.host")
 
     def _start_recorder(self) -> None:
         self._starts["recorder"] += 1
@@ -273,7 +302,32 @@ class Supervisor:
         elapsed_ns = now_ns() - self._begun_ns if self._begun_ns else 0
         said, self._said = tuple(self._said), []
         brains = self.children["estimators"].texts.get("estimate", "") if "estimators" in self.children else ""
+        self._tell_viewers(said, elapsed_ns)
         self.show(Progress(self._phase, elapsed_ns / NS_PER_S, self.tally, loop, said, self._clocks_ns(), brains))
+
+    def _tell_viewers(self, said: tuple[str, ...], elapsed_ns: int) -> None:
+        """Tell whoever shows the session how it stands; at once where there is something to say."""
+        now = now_ns()
+        if not said and now - self._standing_ns < STANDING_NS:
+            return
+        self._standing_ns = now
+        self._n_said += len(said)
+        self._all_said = [*self._all_said, *said][-MOST_SAID:]
+        processes = [
+            Process(
+                child.name,
+                "starting" if child.beat is None else child.beat.stage,
+                child.alive,
+                (now - child.heard_ns) / NS_PER_S,
+                child.counters,
+                child.texts,
+            )
+            for child in self.children.values()
+        ]
+        standing = Standing(
+            now, self._phase, elapsed_ns / NS_PER_S, processes, self._all_said, self._n_said, self._away(), self.reason
+        )
+        send_now(self._standing, encode_view(standing))
 
     def _tell_missing_edges(self) -> None:
         """Record every command whose copied edge never came."""
@@ -334,8 +388,12 @@ class Supervisor:
         send_now(self._events, fault.tobytes())
         if child.name in self._starts and self._starts[child.name] < MOST_STARTS:
             child.process.kill()
-            self._start_recorder() if child.name == "recorder" else self._start_estimators()
-        elif about_brains:
+            {
+                "recorder": self._start_recorder,
+                "estimators": self._start_estimators,
+                VIEWERS: self._start_viewers,
+            }[child.name]()
+        elif about_brains or child.name == VIEWERS:
             self._lost.add(child.name)
             child.process.kill()
             child.texts.clear()  # what it said last is not so any more
@@ -362,6 +420,9 @@ class Supervisor:
             request = decode_request(data)
         except msgspec.DecodeError as error:
             return Answer(False, f"not a request: {error}")
+        if request.verb == "stop" and not self._begun_ns:
+            self._signals.append(signal.SIGTERM)
+            return Answer(True, "stop: the session will not begin")
         if request.verb == "status":
             return Answer(True, f"{self._phase}: {self.tally.state_names()}", self._status())
         if self._phase != "running":
@@ -371,16 +432,21 @@ class Supervisor:
     def _carry_out(self, request: Request) -> Answer:
         """Pass a request on to the loop."""
         animal = NO_ANIMAL if request.animal is None else ANIMALS.index(request.animal)
-        if request.verb == "reward" and animal == NO_ANIMAL:
-            return Answer(False, "say for whom: reward A or reward B")
+        if request.verb in ANIMAL_NEEDED and animal == NO_ANIMAL:
+            return Answer(False, ANIMAL_NEEDED[request.verb])
         if request.verb in NEEDS_DEVICES and (away := self._away()):
             return Answer(False, f"{', '.join(away)} is not ready; wait until it is back")
+        if request.verb == "laser" and (why := self._laser_tests.why_not(self.tally, animal, now_ns())):
+            return Answer(False, why)
+        if request.verb == "resume" and (why := self._laser_tests.why_no_resume(now_ns())):
+            return Answer(False, why)
         if request.verb == "note":
             if not request.text.strip():
                 return Answer(False, "the note is empty; say what happened")
             self._write_note(request.text)
         if not self._tell(VERBS[request.verb], animal, self._notes if request.verb == "note" else 0):
             return Answer(False, "the loop does not take events; the session is ending")
+        self._laser_tests.passed_on(request.verb, now_ns())
         self._stop_asked = self._stop_asked or request.verb == "stop"
         return Answer(True, f"{request.verb}: done, and logged", self._status())
 
@@ -435,6 +501,9 @@ class Supervisor:
         write_json(self.folder / ENDING_NAME, {"metadata": metadata})
         self._end(["recorder"])
         self._end(["virtual-rig"])
+        self._phase, self._standing_ns = "ended", 0
+        self._turn()
+        self._end([VIEWERS])
 
     def _end(self, names: list[str]) -> None:
         """Ask processes to end, hear their last words, and make sure that they are gone."""

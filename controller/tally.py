@@ -41,6 +41,7 @@ class Tally:
     open_s: list[float] = field(default_factory=lambda: [0.0, 0.0])
     """How long each valve was open, by the device's own edges."""
     lit_s: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """How long each laser was on, by the device's own edges; laser tests by hand count."""
     lit_trials: list[int] = field(default_factory=lambda: [0, 0])
     """Of the trials with light (sham excluded): successes, and all with a poke."""
     trial: int = 0
@@ -59,7 +60,7 @@ class Tally:
     _on_ns: dict[int, int] = field(default_factory=dict)
     _windows: NDArray[np.void] = field(init=False)
     _lit_trial: int = 0
-    """The last trial in which a laser was told to be on."""
+    """The last trial in which a laser was told to be on; a laser test by hand belongs to none."""
 
     def __post_init__(self) -> None:
         self._windows = self.plan.arrays["windows"].copy()
@@ -86,7 +87,7 @@ class Tally:
             self.states[int(event["line"])] = int(event["state"])
         elif kind == Kind.COMMAND:
             laser = int(event["line"]) in (Line.LASER_A, Line.LASER_B)
-            if laser and value > 0 and not int(event["flags"]) & WITHHELD:
+            if laser and value > 0 and not int(event["flags"]) & (WITHHELD | Flag.FREE):
                 self._lit_trial = int(event["trial"])
         elif kind in (Kind.VALVE_ON, Kind.LASER_ON):
             self._on_ns[int(event["line"])] = t_ns
@@ -143,8 +144,12 @@ class Tally:
 
     @property
     def window_ns(self) -> int:
-        """The window that the first machine's next trial is judged by: it follows from the plan and the outcomes."""
-        return int(self.plan.arrays["stages_ns"][int(self._windows["stage"][0])])
+        """The window that the first machine's next trial is judged by."""
+        return self.window_of(0)
+
+    def window_of(self, who: int) -> int:
+        """Return the window that machine ``who``'s next trial is judged by: it follows from plan and outcomes [ns]."""
+        return int(self.plan.arrays["stages_ns"][int(self._windows["stage"][who])])
 
     @property
     def finished(self) -> bool:

@@ -1,1 +1,1 @@
-"""Layer 3: the window, a viewer with buttons in its own process. Talks to a session over ZeroMQ only."""
+"""The window: a viewer with buttons, in a process of its own. A session does not notice whether it is open."""

@@ -152,6 +152,8 @@ class Operator(IntEnum):
     DISARM = 7
     NOTE = 8
     """``source_seq`` is the number of the text in the session's notes."""
+    LASER_TEST = 9
+    """``animal`` says whose."""
 
 
 class Fault(IntEnum):

@@ -71,6 +71,7 @@ CORE: Final = np.dtype(
         ("armed", "<i8"),
         ("free_a_ns", "<i8"),
         ("free_b_ns", "<i8"),
+        ("test_ns", "<i8"),
         ("n_late", "<i8"),
         ("n_clamped", "<i8"),
         ("n_lost", "<i8"),
@@ -80,7 +81,8 @@ CORE: Final = np.dtype(
         ("n_unknown", "<i8"),
     ]
 )
-"""What the core remembers; ``free_a_ns`` is how long a free reward by a person opens the valve of animal A."""
+"""What the core remembers; ``free_a_ns`` is how long a free reward by a person opens the valve of animal A, ``test_ns``
+how long a laser test by a person lights a laser."""
 
 SOURCE: Final = np.dtype(
     [
@@ -125,6 +127,7 @@ def new_core(
     lasers: tuple[int, ...] = (),
     grace_ns: int,
     free_ns: tuple[int, int],
+    test_ns: int,
 ) -> Core:
     """Return a core that writes into ``log``.
 
@@ -142,10 +145,13 @@ def new_core(
         How long a deadline waits for a silent device [ns].
     free_ns
         Valve time of a free reward, of animals A and B [ns].
+    test_ns
+        Time on of a laser test [ns].
     """
     memory = np.zeros(1, CORE)
     memory["grace_ns"] = grace_ns
     memory["free_a_ns"], memory["free_b_ns"] = free_ns
+    memory["test_ns"] = test_ns
     memory["handed_ns"] = -NEVER_NS
     sources = np.zeros(MAX_SOURCES, SOURCE)
     sources["t_ns"] = -NEVER_NS
@@ -441,13 +447,17 @@ def _arm(core: Core, armed: int, now_ns: int) -> None:
 
 @kernel
 def _obey(core: Core, event: Events, now_ns: int) -> None:
-    """Carry out what a person asked of the outputs directly: free reward, arm, disarm."""
+    """Carry out what a person asked of the outputs directly: free reward, laser test, arm, disarm."""
     code = np.int64(event[0]["value"])
     animal = np.int64(event[0]["animal"])
-    if code == Operator.FREE_REWARD and (animal == 0 or animal == 1):
+    somebody = animal == 0 or animal == 1
+    if code == Operator.FREE_REWARD and somebody:
         line = Line.VALVE_A + animal
         free_ns = core.memory[0]["free_a_ns"] if animal == 0 else core.memory[0]["free_b_ns"]
         _order(core, line, np.int64(core.routes[line]), np.float64(free_ns), Flag.FREE, now_ns)
+    elif code == Operator.LASER_TEST and somebody:
+        line = Line.LASER_A + animal
+        _order(core, line, np.int64(core.routes[line]), np.float64(core.memory[0]["test_ns"]), Flag.FREE, now_ns)
     elif code == Operator.ARM or code == Operator.DISARM or code == Operator.STOP:
         _arm(core, 1 if code == Operator.ARM else 0, now_ns)
 

@@ -16,7 +16,7 @@ from controller.messages import Verb
 @click.argument("words", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(session: Path, verb: Verb, words: tuple[str, ...], as_json: bool) -> None:
-    """Ask the running SESSION for VERB; ``reward`` takes an animal, ``note`` takes a text."""
+    """Ask the running SESSION for VERB; ``reward`` and ``laser`` take an animal, ``note`` takes a text."""
     from controller.control import ask
 
     answer = ask(session, verb, words)

@@ -1,34 +1,61 @@
-"""``duetto replay``: a session once more, over the sockets of a live one."""
+"""``duetto replay``: a session once more, in the window, or over the sockets of a live one."""
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+SLOWEST_SHOWN, FASTEST_SHOWN = 0.1, 50.0
 
-@click.command(epilog="Example: duetto replay sessions/2026-11-22_091500_A-B_day1 --speed 4 --headless")
+
+@click.command(epilog="Example: duetto replay sessions/2026-11-22_091500_A-B_day1 --speed 4")
 @click.argument("session", type=click.Path(path_type=Path))
 @click.option(
     "--speed", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help="Times as fast as then."
 )
-@click.option("--fast", is_flag=True, help="As fast as the processor allows.")
-@click.option("--headless", is_flag=True, help="Open no window.")
-def command(session: Path, speed: float, fast: bool, headless: bool) -> None:
-    """Play SESSION again: its events, its brains' frames, and the estimates made anew from them.
+@click.option("--at", type=click.FloatRange(0.0), help="Where the window begins: seconds since the session's start.")
+@click.option(
+    "--screenshot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw the window into this file and end; needs no display.",
+)
+@click.option("--fast", is_flag=True, help="As fast as the processor allows; opens no window.")
+@click.option("--headless", is_flag=True, help="Open no window: play it to programs that listen.")
+def command(session: Path, speed: float, at: float | None, screenshot: Path | None, fast: bool, headless: bool) -> None:
+    """Play SESSION again: in the window, or with --headless to programs that listen.
 
-    Exit status 0 only if it was played to its end, every decision is identical and every estimate is the same bit for
-    bit. Nothing is sent to a device.
+    The window plays, pauses and goes to any moment; meanwhile every decision is decided again. It shows the estimates
+    that the log has. Exit status that of the window.
+
+    With --headless, exit status 0 only if it was played to its end, every decision is identical and every estimate is
+    the same bit for bit. Nothing is sent to a device.
     """
-    del headless  # the window is a process of its own and comes with it
-    from controller.replay import replay
-
+    unseen = fast or headless
+    if unseen and (at is not None or screenshot is not None):
+        raise click.UsageError("--at and --screenshot are for the window: leave --headless and --fast out")
+    if not unseen and not SLOWEST_SHOWN <= speed <= FASTEST_SHOWN:
+        raise click.UsageError(f"the window plays {SLOWEST_SHOWN:g} to {FASTEST_SHOWN:g} times as fast as then")
     asked: list[int] = []
     before = {s: signal.signal(s, lambda number, _frame: asked.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        played = replay(session, 0.0 if fast else speed, lambda said: click.echo(said, err=True), lambda: bool(asked))
+        if unseen:
+            status = _play(session, 0.0 if fast else speed, lambda: bool(asked))
+        else:
+            from controller.replay_window import show_replay
+
+            status = show_replay(session, speed=speed, at_s=at, screenshot=screenshot, until=lambda: bool(asked))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    sys.exit(status)
+
+
+def _play(session: Path, speed: float, until: Callable[[], bool]) -> int:
+    """Play it over sockets and return the exit status."""
+    from controller.replay import replay
+
+    played = replay(session, speed, lambda said: click.echo(said, err=True), until)
     click.echo(played.sentence, err=not played.identical)
-    sys.exit(0 if played.identical else 1)
+    return 0 if played.identical else 1

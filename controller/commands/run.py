@@ -11,6 +11,7 @@ import click
 from controller.calibration import load
 from controller.rigfile import read
 from controller.session import Order
+from realtime.errors import DuettoError
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
@@ -32,7 +33,9 @@ def _pair(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.option("--minutes", type=click.FloatRange(0.02, 720), help="Longest duration. The rig file's otherwise.")
 @click.option("--trials", type=click.IntRange(1, 100_000), help="End after so many trials.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Draws the trial table (and virtual mice).")
-@click.option("--headless", is_flag=True, help="Open no window.")
+@click.option("--headless", is_flag=True, help="Open no window; where there is no display, none is opened either.")
+@click.option("--start", is_flag=True, help="Begin at once: do not wait for Start in the window.")
+@click.option("--listen", default="", help="Let windows on other computers watch, at tcp://HOST:PORT, with keys.")
 @click.option("--fast", is_flag=True, help="Virtual time: as fast as the processor allows (virtual rigs only).")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for sessions. The rig file's otherwise.")
 def command(
@@ -43,10 +46,15 @@ def command(
     trials: int | None,
     seed: int | None,
     headless: bool,
+    start: bool,
+    listen: str,
     fast: bool,
     out: Path | None,
 ) -> None:
     """Run one session on RIG and print its summary and folder.
+
+    Where there is a display, a window opens; the session begins when Start is pressed in it. Closing the window changes
+    nothing: 'duetto monitor' opens another one.
 
     Exit status 0 only if it ended as asked: after its trials or minutes, or because a person asked it to stop.
     """
@@ -68,18 +76,50 @@ def command(
         output=out or Path(session.output),
         calibration=calibration,
     )
-    sys.exit(_run_fast(order) if fast else _run_live(order, headless=headless))
+    if fast:
+        sys.exit(_run_fast(order))
+    sys.exit(_run_live(order, headless=headless, start=start, listen=listen))
 
 
-def _run_live(order: Order, *, headless: bool) -> int:
-    """Run with real processes; return the exit status."""
-    del headless  # the window is a process of its own and comes with it
+def _run_live(order: Order, *, headless: bool, start: bool, listen: str) -> int:
+    """Run with real processes, and a window where there is a display; return the exit status."""
+    from controller.bus import make_folder, remove_folder
+    from controller.reception import Reception
+    from controller.viewing.locks import lock_from
+    from controller.window import has_display
+
+    lock = lock_from(listen)
+    if lock is not None:
+        click.echo(f"watch it from another computer: duetto monitor {listen} --server-key {lock[1].public}", err=True)
+    if headless or not has_display():
+        return _run_session(order, listen=listen)
+    sockets = make_folder()
+    try:
+        with Reception(order, sockets, lock) as reception:
+            while True:
+                chosen = order if start else reception.await_start()
+                if chosen is None:
+                    click.echo(f"duetto: {reception.why_not}; nothing was run", err=True)
+                    return EXIT_INTERRUPTED if reception.interrupted else 1
+                try:
+                    return _run_session(chosen, sockets=sockets, listen=listen)
+                except DuettoError as error:
+                    if start or not reception.watched:
+                        raise
+                    reception.failed(str(error))
+                    click.echo(f"duetto: {error}", err=True)
+    finally:
+        remove_folder(sockets)
+
+
+def _run_session(order: Order, *, sockets: Path | None = None, listen: str = "") -> int:
+    """Run one session to its end, print what came of it, and return the exit status."""
     from controller.progress import LiveLine
     from controller.summary import table_of
     from controller.supervisor import Supervisor
 
     with LiveLine(order) as line:
-        supervisor = Supervisor(order, line.show)
+        supervisor = Supervisor(order, line.show, sockets, listen)
         summary = supervisor.run()
     line.console.print(table_of(summary))
     click.echo(summary.folder)

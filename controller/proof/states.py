@@ -233,6 +233,8 @@ def _commanded(walks: Sequence[Walk]) -> Iterator[_Length]:
         yield _Length(
             Line(Line.VALVE_A + animal), ns, "a reward by hand", "the reward by hand in [reward]", by_hand=True
         )
+    for line in (Line.LASER_A, Line.LASER_B):
+        yield _Length(line, plan.test_ns, "a laser test by hand", "[inhibition] test_ms", by_hand=True)
 
 
 def _first_on(walks: Sequence[Walk], length: _Length) -> Path | None:

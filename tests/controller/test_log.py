@@ -180,6 +180,7 @@ def test_a_trial_says_its_outcome_and_its_machine():
     ("kind", "value", "field", "name"),
     [
         (Kind.OPERATOR, Operator.FREE_REWARD, "operator", "FREE_REWARD"),
+        (Kind.OPERATOR, Operator.LASER_TEST, "operator", "LASER_TEST"),
         (Kind.FAULT, Fault.PORT_LOST, "fault", "PORT_LOST"),
         (Kind.TRIAL, 99, "outcome", "OUTCOME_99"),
         (Kind.TRIAL, 1.5, "outcome", msgspec.UNSET),

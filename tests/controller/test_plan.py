@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ def test_the_numbers_of_the_rig_file_become_nanoseconds():
     assert params[Param.VALVE_A] == params[Param.VALVE_B] == 30 * NS_PER_MS
     assert params[Param.LIGHT] == 8 * NS_PER_S
     assert (planned().grace_ns, planned().free_ns) == (5 * NS_PER_MS, (30 * NS_PER_MS, 30 * NS_PER_MS))
+    assert planned(("test_ms = 200 ", "test_ms = 350 ")).test_ns == 350 * NS_PER_MS
 
 
 def test_a_trial_limit_of_zero_is_never():
@@ -141,6 +143,21 @@ def test_a_plan_comes_back_from_its_text_the_same(task):
         assert (again.arrays[name].dtype, again.arrays[name].shape) == (array.dtype, array.shape)
         assert again.arrays[name].tobytes() == array.tobytes()
     assert (again.judged, again.lasers, again.state_names) == (plan.judged, plan.lasers, plan.state_names)
+    assert (again.grace_ns, again.free_ns, again.test_ns) == (plan.grace_ns, plan.free_ns, 200 * NS_PER_MS)
+
+
+def test_the_length_of_a_laser_test_is_in_the_cores_memory():
+    log = no_events(1)
+    assert planned().core(log, words_of(log)).memory["test_ns"].tolist() == [200 * NS_PER_MS]
+
+
+def test_the_text_of_a_plan_from_before_there_were_laser_tests_is_read():
+    plan = planned(trials=3)
+    fields = json.loads(plan.to_text())
+    del fields["test_ns"]
+    old = from_text(json.dumps(fields))
+    assert old.test_ns == 0
+    assert old.to_text() == replace(plan, test_ns=0).to_text()
 
 
 def test_a_plan_hands_out_fresh_machines_and_cores():
@@ -169,6 +186,7 @@ def damaged(change):
         "[]",
         "null",
         damaged(lambda fields: fields.pop("finished")),
+        damaged(lambda fields: fields.update(test_ns="long")),
         damaged(lambda fields: fields["arrays"].pop("arcs")),
         damaged(lambda fields: fields["arrays"]["trials"].update(shape=[1, 4])),
         damaged(lambda fields: fields["arrays"]["trials"].update(base64="!")),

@@ -101,8 +101,10 @@ def test_a_plan_read_back_from_a_log_is_proven_as_the_one_that_was_written():
 def test_what_is_found_says_how_much_was_walked_and_when_everything_is_off():
     proof = prove(planned(3, limit=60 * S), rig())
     assert the(proof, Property.LEFT).says == "10 states, 31 situations, each input in each of them"
-    ends = "an earned reward 30 ms, light 8 s, a reward by hand 40 ms; 8 s after the last command nothing is on"
-    assert the(proof, Property.ENDS).says == ends
+    assert the(proof, Property.ENDS).says == (
+        "an earned reward 30 ms, light 8 s, a reward by hand 40 ms, a laser test by hand 200 ms; 8 s after the last "
+        "command nothing is on"
+    )
 
 
 # -- light, in numbers -------------------------------------------------------------------------------------------------
@@ -331,6 +333,27 @@ def test_rewards_longer_than_their_valve_allows_are_found():
     (earned, *_, by_hand) = refusal(planned(valve=201 * MS, free=201 * MS))
     assert "an earned reward on valve_a lasts 201 ms, longer than [lines] valve_a max_on_ms = 200" in earned
     assert "a reward by hand on valve_b lasts 201 ms" in by_hand
+
+
+def test_a_laser_test_longer_than_its_laser_allows_is_found():
+    assert refusal(planned(test=10_001 * MS)) == [
+        f"task cooperation is not safe: a laser test by hand on laser_{animal} lasts 10 s, longer than [lines] "
+        f"laser_{animal} max_on_ms = 10000: shorten [inhibition] test_ms, or raise max_on_ms."
+        for animal in "ab"
+    ]
+    prove(planned(test=10_000 * MS), rig()).insist()
+
+
+def test_a_laser_test_without_length_is_found():
+    _, of_b = refusal(planned(test=0))
+    assert "a laser test by hand on laser_b has no length (0 ms): give [inhibition] test_ms one above 0" in of_b
+
+
+def test_a_rig_without_lasers_is_told_of_no_laser_test():
+    dark = structs.replace(VIRTUAL, lines=structs.replace(VIRTUAL.lines, laser_a=None, laser_b=None))
+    proof = prove(planned(lasers=False, test=10_001 * MS), dark)
+    proof.insist()
+    assert "laser test" not in the(proof, Property.ENDS).says
 
 
 def test_too_much_light_in_a_trial_is_found():

@@ -542,6 +542,22 @@ def test_light_longer_than_the_laser_allows_is_told():
     assert mistakes(text) == (f"box.toml: [inhibition] {says}",)
 
 
+def test_a_laser_test_longer_than_either_laser_allows_is_told():
+    only_a_lit = '[inhibition]\nanimals = "a"\n'
+    text = changed("pin = 3", "pin = 3, max_on_ms = 400") + only_a_lit
+    assert rigfile.parse(text + "test_ms = 400\n", "box.toml").inhibition.test_ms == 400
+    says = "test_ms: 401 must be at most max_on_ms of the lasers, 400 milliseconds."
+    assert mistakes(text + "test_ms = 401\n") == (f"box.toml: [inhibition] {says}",)
+
+
+@pytest.mark.parametrize("test_ms", [10, 2000])
+def test_a_laser_test_lasts_from_ten_milliseconds_to_two_seconds(test_ms):
+    assert rigfile.parse(f"{BOX}[inhibition]\ntest_ms = {test_ms}\n", "box.toml").inhibition.test_ms == test_ms
+    outside = {10: 9, 2000: 2001}[test_ms]
+    (sentence,) = mistakes(f"{BOX}[inhibition]\ntest_ms = {outside}\n")
+    assert f"{outside} is out of range: write a whole number from 10 to 2000, in milliseconds" in sentence
+
+
 def test_a_real_rig_takes_no_simulated_device_no_simulated_mice_and_is_armed_by_a_person():
     text = changed('kind = "virtual"', 'kind = "real"')
     assert mistakes(text + "[mice.a]\n[mice.b]\n[inhibition]\narm_at_start = true\n") == (
@@ -721,7 +737,8 @@ Rules between keys:
 - Inputs (poke, lick) and outputs (valve, laser) have pins of their own; two lines of one kind never share a pin.
 - `iti_max_s` is at least `iti_min_s`; `animals` is `"a"` or `"b"` for the solo task only.
 - `stages_s` narrows strictly, `stage_days` has one number per stage, `retreat_below` is below `advance_above`.
-- `valve_ms` and `free_valve_ms` are at most `max_on_ms` of both valves; `max_s` at most that of the lit lasers.
+- `valve_ms` and `free_valve_ms` are at most `max_on_ms` of both valves;
+  `max_s` at most that of the lit lasers, `test_ms` of both.
 - With `fraction` above 0 every lit animal has a laser, and `fraction * (min_plain_between + 1)` is at most 1.
 - A device has only the lines that its driver can have. An output whose device reports no edges has a `copy`.
 - A laser head has `feeds` and either `power_mw` or `tip_mw`; only a pulse generator has `train_` keys.

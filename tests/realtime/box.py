@@ -70,6 +70,7 @@ class Setup:
     lights: tuple[Light, ...] = ()
     grace: int = 5 * MS
     free: int = 40 * MS
+    test: int = 200 * MS
     lasers: bool = True
     room: int = MOST_FROM_ONE + 2000
 
@@ -119,6 +120,7 @@ class Setup:
             lasers=tuple(sorted(set(self.boards))) if self.lasers else (),
             grace_ns=self.grace,
             free_ns=(self.free, self.free),
+            test_ns=self.test,
         )
 
     def _routes(self) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from realtime.digest import seal, words_of
-from realtime.records import Flag, Kind, Operator, Outcome, no_events
+from realtime.records import Flag, Kind, Line, Operator, Outcome, no_events
 from realtime.replay import Difference
 from realtime.sequencer import MOST_FROM_ONE
 from tests.realtime.box import MS, TWO_BOARDS, A, B, S
@@ -15,7 +15,7 @@ from tests.realtime.box import MS, TWO_BOARDS, A, B, S
 
 @pytest.fixture
 def told(make_box):
-    """A success, a miss, a late poke, a free reward, a pause: some of everything, over two boards."""
+    """A success, a miss, a late poke, a free reward, a pause, a laser test: some of everything, over two boards."""
     box = make_box(boards=TWO_BOARDS).start()
     box.poke(A, 3 * S)
     box.poke(B, 3 * S + 400 * MS)
@@ -24,6 +24,8 @@ def told(make_box):
     box.press(Operator.FREE_REWARD, 9 * S + 100 * MS, animal=B)
     box.poke(A, 13 * S)
     box.press(Operator.PAUSE, 13 * S + 100 * MS)
+    box.press(Operator.ARM, 13 * S + 200 * MS)
+    box.press(Operator.LASER_TEST, 13 * S + 300 * MS, animal=A)
     box.press(Operator.RESUME, 15 * S)
     box.until(20 * S)
     assert box.ended() == [Outcome.SUCCESS, Outcome.MISS, Outcome.ABORTED]
@@ -114,6 +116,17 @@ def test_an_end_cut_within_a_decision_is_caught_as_more_to_be_decided(told):
 def test_an_end_cut_between_decisions_is_a_shorter_session(told):
     after = place_of(told.log, Kind.TRIAL) + 1
     assert told.decided_again(told.log[:after].copy()) == (-1, Difference.NONE)
+
+
+@pytest.mark.parametrize(
+    ("field", "forgery"), [("flags", 0), ("value", 199 * MS), ("line", Line.LASER_B), ("animal", B)]
+)
+def test_a_laser_test_cannot_be_told_otherwise(told, field, forgery):
+    events = told.log.copy()
+    test = place_of(events, Kind.COMMAND, np.flatnonzero(told.of(Kind.COMMAND)["value"] == 200 * MS)[0])
+    assert (events["line"][test], events["flags"][test]) == (Line.LASER_A, Flag.FREE)
+    events[field][test] = forgery
+    assert told.decided_again(forged(events)) == (test, Difference.DIFFERENT)
 
 
 def test_a_flag_that_the_loop_would_have_set_cannot_be_hidden(told):

@@ -1,0 +1,51 @@
+"""What processes, the window and scripts say to each other. The only part of the controller that the window imports."""
+
+from controller.messages.neural import (
+    Cell,
+    Cells,
+    Crossing,
+    Frame,
+    Mark,
+    Neural,
+    Restart,
+    StreamReport,
+    Subspace,
+    Synchrony,
+    decode_neural,
+    encode_neural,
+)
+from controller.messages.session import (
+    Answer,
+    Beat,
+    Request,
+    Stage,
+    Verb,
+    decode_answer,
+    decode_beat,
+    decode_request,
+    encode,
+)
+
+__all__ = [
+    "Answer",
+    "Beat",
+    "Cell",
+    "Cells",
+    "Crossing",
+    "Frame",
+    "Mark",
+    "Neural",
+    "Request",
+    "Restart",
+    "Stage",
+    "StreamReport",
+    "Subspace",
+    "Synchrony",
+    "Verb",
+    "decode_answer",
+    "decode_beat",
+    "decode_neural",
+    "decode_request",
+    "encode",
+    "encode_neural",
+]

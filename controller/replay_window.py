@@ -1,0 +1,147 @@
+"""The window on a recorded session: a server of its log, and the window's process."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from controller.bus import Addresses, Bus, make_folder, remove_folder
+from controller.messages import Answer
+from controller.messages.view import Steer
+from controller.replay import REPLAY_NAME
+from controller.session import write_json
+from controller.viewing.logged import Logged
+from controller.viewing.server import Server
+from controller.window import Look, has_display, open_window
+from realtime.errors import DuettoError
+from realtime.records import NS_PER_S
+
+INTERRUPTED: Final = 130
+LAST_S: Final = 10.0
+"""How long a window that was asked to close may take."""
+
+
+class NoDisplayError(DuettoError):
+    """There is no screen for the window."""
+
+
+class BeyondEndError(DuettoError):
+    """The moment that was asked for is not within the session."""
+
+
+class _Shown:
+    """A replay that is served, and its window.
+
+    Parameters
+    ----------
+    logged
+        The recording, standing where it shall begin.
+    screenshot
+        Where the one picture goes; None opens a window that plays.
+    """
+
+    def __init__(self, bus: Bus, folder: Path, logged: Logged, screenshot: Path | None) -> None:
+        self._logged, self._plays = logged, screenshot is None
+        address = Addresses(folder).view
+        self._server = Server(bus, logged, address)
+        at_s = None if screenshot is None else (logged.moment_ns() - logged.opening.start_ns) / NS_PER_S
+        self._look = Look(address, screenshot=screenshot, at_s=at_s)
+
+    def run(self, until: Callable[[], bool]) -> int:
+        """Serve until the window has closed or it is enough; return the window's exit status."""
+        window = open_window(self._look)
+        try:
+            while window.poll() is None:
+                if until():
+                    return INTERRUPTED
+                self._server.turn()
+                if self._plays and self._server.viewers:
+                    self._plays = False
+                    self._logged.ask(Steer(0, "play"), _nobody_asked)
+            return window.wait()
+        finally:
+            _end(window)
+
+
+def _nobody_asked(_: Answer) -> None:
+    """Take the answer to what no person has asked."""
+
+
+def _end(window: "subprocess.Popen[bytes]") -> None:
+    """See to it that the window's process has ended."""
+    if window.poll() is None:
+        window.terminate()
+        try:
+            window.wait(LAST_S)
+        except subprocess.TimeoutExpired:
+            window.kill()
+            window.wait()
+
+
+def show_replay(
+    session: Path,
+    *,
+    speed: float = 1.0,
+    at_s: float | None = None,
+    screenshot: Path | None = None,
+    until: Callable[[], bool] = lambda: False,
+) -> int:
+    """Open the window on a recorded session and return its exit status when it is closed.
+
+    While it is open, ``replay.json`` in the session's folder says where other windows can watch it.
+
+    Parameters
+    ----------
+    session
+        The session's folder, or its log.
+    speed
+        Times as fast as then, 0.1 to 50.
+    at_s
+        Where it begins [s]; the session's beginning, or of a picture its end, where it is None.
+    screenshot
+        Draw that moment into this file, without a display, and end.
+    until
+        Whether it is enough.
+
+    Raises
+    ------
+    NoDisplayError
+        If there is no screen, and no picture was asked for.
+    BeyondEndError
+        If the session is not that long.
+    StillRunningError, NotReplayableError, LogError, PlanError, RigFileError
+        If the log cannot be shown.
+    """
+    if screenshot is None and not has_display():
+        raise NoDisplayError(
+            "there is no display for the window: play the session to other programs with --headless, draw a moment "
+            "of it into a file with --screenshot FILE --at S, or watch it from another computer"
+        )
+    logged = Logged(session, speed=speed)
+    folder = make_folder()
+    place = (session.parent if session.is_file() else session) / REPLAY_NAME
+    try:
+        _begin(logged, at_s, screenshot, until)
+        with Bus() as bus:
+            shown = _Shown(bus, folder, logged, screenshot)
+            write_json(place, {"pid": os.getpid(), "view": Addresses(folder).view})
+            return shown.run(until)
+    finally:
+        logged.close()
+        with suppress(OSError):
+            place.unlink(missing_ok=True)
+        remove_folder(folder)
+
+
+def _begin(logged: Logged, at_s: float | None, screenshot: Path | None, until: Callable[[], bool]) -> None:
+    """Go to where the replay begins; for a picture, look through all of the log first."""
+    if at_s is not None and not 0.0 <= at_s <= logged.length_s:
+        raise BeyondEndError(f"the session lasted {logged.length_s:.1f} s: {at_s:g} s is not within it")
+    if screenshot is not None and at_s is None:
+        at_s = logged.length_s
+    if at_s is not None:
+        logged.steer(Steer(0, "seek", at_s))
+    while screenshot is not None and not logged.looked_through and not until():
+        logged.news()

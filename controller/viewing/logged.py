@@ -1,0 +1,339 @@
+"""A recorded session as viewers see it: played, paused, and shown at any of its moments.
+
+What is shown is what the log says; estimates are not made anew. What has been decided is decided again while the
+replay is open, and the playhead says what came out. Time comes from a clock that is given: nothing here waits.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from controller.messages import Answer
+from controller.messages.view import (
+    Choice,
+    Opening,
+    Playhead,
+    Records,
+    Remark,
+    Steer,
+    TrialRow,
+    Trials,
+    View,
+    Wish,
+    encode_view,
+)
+from controller.viewing.album import RECENT_NS, Album
+from controller.viewing.book import shown
+from controller.viewing.brains import LoggedBrains
+from controller.viewing.feed import Answered
+from controller.viewing.ledger import Ledger, Page
+from controller.viewing.overview import openings_of, overview_of
+from controller.viewing.proving import Proving
+from controller.viewing.recording import Recording
+from realtime import clock
+from realtime.errors import DuettoError
+from realtime.records import NS_PER_MS, NS_PER_S
+
+SLOWEST: Final = 0.1
+FASTEST: Final = 50.0
+PLAYHEAD_NS: Final = 100 * NS_PER_MS
+"""How often viewers are told where the playhead is while it moves."""
+BACKGROUND_NS: Final = 10 * NS_PER_MS
+"""How long one turn may look through what is not shown yet."""
+LEAP_NS: Final = 60 * NS_PER_S
+"""Whoever comes this much too late, because the computer slept, does not tell it all, but begins anew."""
+ANEW_NS: Final = 3 * NS_PER_S
+"""How often history that was found meanwhile makes viewers begin anew, at most."""
+BACK_NS: Final = NS_PER_S
+"""While it plays, a step back within this time of a trial's opening goes to the trial before."""
+NOT_LIVE: Final = "this is a recording: nothing can be asked of its animals, its lasers or the people who ran it"
+
+
+@dataclass(slots=True)
+class _Hand:
+    """Where the playhead stood at one reading of the clock."""
+
+    t_ns: int
+    then_ns: int
+
+
+class Logged:
+    """The feed of a recorded session.
+
+    Parameters
+    ----------
+    session
+        Its folder, or its log.
+    now_ns
+        The clock by which it is played [ns].
+    speed
+        Times as fast as then, :data:`SLOWEST` to :data:`FASTEST`.
+    prove
+        Whether what was decided is decided again, in a thread of its own.
+
+    Raises
+    ------
+    StillRunningError, NotReplayableError, LogError, PlanError, RigFileError
+        If it cannot be shown.
+    """
+
+    def __init__(
+        self, session: Path, now_ns: Callable[[], int] = clock.now_ns, *, speed: float = 1.0, prove: bool = True
+    ) -> None:
+        self._now_ns = now_ns
+        self._log = recording = Recording.open(session)
+        self._events = recording.events
+        self._taken_ns = np.maximum.accumulate(recording.events["arrival_ns"])
+        self._openings_ns = openings_of(recording.events, recording.plan)
+        self._overview = overview_of(recording.events, recording.plan, recording.notes)
+        self._ledger = Ledger(recording.events, recording.plan, recording.calibration)
+        try:
+            self._brains = _brains_of(recording)
+        except DuettoError:
+            recording.close()
+            raise
+        self._proving = Proving(recording, start=prove)
+        self._remarks = [Remark(recording.begin_ns, sentence) for sentence in recording.faults()]
+        self._playing, self._chosen = False, speed
+        self._anew, self._anew_ns, self._levels = False, now_ns(), 0
+        self._told_ns, self._told_proof, self._told_read = now_ns(), self._proving.sentence, self._read
+        self._unsaid: list[View] = []
+        self._place(recording.begin_ns)
+
+    # --- where it is --------------------------------------------------------------------------------------------
+
+    @property
+    def opening(self) -> Opening:
+        """What does not change while it is shown."""
+        return self._log.opening
+
+    @property
+    def length_s(self) -> float:
+        """How long the session lasted [s]."""
+        return (self._log.end_ns - self._log.begin_ns) / NS_PER_S
+
+    @property
+    def speed(self) -> float:
+        """How fast the playhead moves; 0 while it is paused."""
+        return self._chosen if self._playing else 0.0
+
+    def moment_ns(self) -> int:
+        """Return the moment up to which it tells."""
+        return self._t_ns
+
+    @property
+    def playhead(self) -> Playhead:
+        """Where it is, and what is known of the log."""
+        return Playhead(
+            t_ns=self._t_ns,
+            begin_ns=self._log.begin_ns,
+            end_ns=self._log.end_ns,
+            playing=self._playing,
+            speed=self._chosen,
+            proof=self._proving.sentence,
+            proven=self._proving.proven,
+            read=self._read,
+        )
+
+    @property
+    def looked_through(self) -> bool:
+        """Whether the whole log has been looked through and everything said of it."""
+        return self._read == 1.0 and self._ledger.complete and self._proving.over and not self._is_finer
+
+    @property
+    def _read(self) -> float:
+        return 1.0 if self._brains is None else self._brains.read
+
+    @property
+    def _is_finer(self) -> bool:
+        return self._brains is not None and self._brains.levels > self._levels
+
+    # --- what is shown ------------------------------------------------------------------------------------------
+
+    def everything(self) -> list[bytes]:
+        """Return all that there is to see at this moment."""
+        album, t_ns = Album(), self._t_ns
+        shown_so_far = shown(self._events[: self._page.count])
+        told: list[View] = [self.opening, self._overview, Records(shown_so_far.tobytes()), Trials(self._rows)]
+        told += self._page.summed()
+        told += [] if self._brains is None else self._brains.until(t_ns)
+        told += [note for note in self._log.notes if note.t_ns <= t_ns]
+        for one in (*told, *self._remarks, self.playhead):
+            album.take(one)
+        return album.everything()
+
+    def news(self) -> list[bytes]:
+        """Move the playhead as far as it has come, and return what is new."""
+        self._move()
+        self._look_further()
+        news, self._unsaid = self._unsaid, []
+        proof, read = self._proving.sentence, self._read
+        moved = self.speed > 0 and self._now_ns() - self._told_ns >= PLAYHEAD_NS
+        if news or moved or (proof, read) != (self._told_proof, self._told_read):
+            self._told_ns, self._told_proof, self._told_read = self._now_ns(), proof, read
+            news.append(self.playhead)
+        return [] if self._anew else [encode_view(one) for one in news]
+
+    def begun_anew(self) -> bool:
+        """Return, once, whether what viewers know holds no more."""
+        anew, self._anew = self._anew, False
+        return anew
+
+    def watched(self, *, viewers: int, behind: int) -> None:
+        """Learn how many viewers there are: a recording does not mind."""
+
+    def close(self) -> None:
+        """Let go of the log; waits for the proof where it is under way."""
+        self._proving.close()
+        self._log.close()
+
+    # --- going on -----------------------------------------------------------------------------------------------
+
+    def _place(self, t_ns: int) -> None:
+        """Stand at a moment."""
+        self._t_ns = min(max(t_ns, self._log.begin_ns), self._log.end_ns)
+        self._hand = _Hand(self._t_ns, self._now_ns())
+        self._whole_ns = self._t_ns - RECENT_NS
+        page, rows = self._ledger.at(self._count_until(self._t_ns))
+        self._page: Page = page
+        self._rows: list[TrialRow] = rows
+        self._voice = page.voice()
+        self._unsaid = []
+
+    def _count_until(self, t_ns: int) -> int:
+        """Return how many events the loop had taken at a moment."""
+        return int(np.searchsorted(self._taken_ns, t_ns, "right"))
+
+    def _move(self) -> None:
+        """Let the playhead go as far as the clock says."""
+        if not self._playing:
+            return
+        gone_ns = round((self._now_ns() - self._hand.then_ns) * self._chosen)
+        t_ns = min(self._hand.t_ns + gone_ns, self._log.end_ns)
+        if t_ns - self._t_ns > LEAP_NS:
+            self._seek(t_ns)
+        elif t_ns > self._t_ns:
+            self._go_on(t_ns)
+        if t_ns == self._log.end_ns:
+            self._pause()
+
+    def _go_on(self, t_ns: int) -> None:
+        """Say what was new between the playhead and a later moment."""
+        events = self._events[self._page.count : self._count_until(t_ns)]
+        chosen = shown(events)
+        if chosen.size:
+            self._unsaid.append(Records(chosen.tobytes()))
+        rows = self._page.add(events) + self._ledger.last_rows(self._page)
+        if rows:
+            self._rows += rows
+            self._unsaid.append(Trials(rows))
+        if self._brains is not None:
+            self._unsaid += self._brains.between(self._t_ns, t_ns)
+        self._unsaid += [note for note in self._log.notes if self._t_ns < note.t_ns <= t_ns]
+        self._unsaid += self._voice.due(self._now_ns())
+        self._t_ns = t_ns
+
+    def _look_further(self) -> None:
+        """Look through what is not shown yet, for a moment."""
+        until_ns = clock.now_ns() + BACKGROUND_NS
+        while not self._ledger.complete and clock.now_ns() < until_ns:
+            self._ledger.step()
+        if self._proving.ended():
+            self._remark(self._proving.remark)
+        if self._brains is None:
+            return
+        if clock.now_ns() < until_ns:
+            before = self._read
+            self._brains.look_further(lambda: clock.now_ns() >= until_ns)
+            if before < 1.0 and self._read == 1.0:
+                self._remark(*(one for one in self._log.faults() if one not in {said.text for said in self._remarks}))
+        if self._is_finer and (self._now_ns() - self._anew_ns >= ANEW_NS or self._read == 1.0):
+            self._levels = self._brains.levels
+            if self._whole_ns > self._log.begin_ns:  # what came after that, viewers have been told without a choice
+                self._begin_anew()
+
+    def _remark(self, *sentences: str) -> None:
+        """Say something of the log, now and to all who come later."""
+        remarks = [Remark(self._t_ns, sentence) for sentence in sentences if sentence]
+        self._remarks += remarks
+        self._unsaid += remarks
+
+    def _begin_anew(self) -> None:
+        self._anew, self._anew_ns = True, self._now_ns()
+
+    # --- what people ask ----------------------------------------------------------------------------------------
+
+    def ask(self, asked: Wish | Steer | Choice, answered: Answered) -> None:
+        """Steer the replay."""
+        answered(self.steer(asked) if isinstance(asked, Steer) else Answer(False, NOT_LIVE))
+
+    def steer(self, asked: Steer) -> Answer:
+        """Do what a person asks, and say what was done."""
+        self._move()
+        if asked.verb == "play":
+            return self._play()
+        if asked.verb == "pause":
+            self._pause()
+            return Answer(True, f"paused at {self._seconds:.1f} s")
+        if asked.verb == "speed":
+            return self._set_speed(asked.value)
+        if not np.isfinite(asked.value):
+            return Answer(False, f"{asked.verb}: {asked.value} is no number of seconds or trials")
+        if asked.verb == "step":
+            return self._step(int(asked.value))
+        self._seek(self._log.begin_ns + round(asked.value * NS_PER_S))
+        return Answer(True, f"at {self._seconds:.1f} s")
+
+    @property
+    def _seconds(self) -> float:
+        return (self._t_ns - self._log.begin_ns) / NS_PER_S
+
+    def _seek(self, t_ns: int) -> None:
+        self._place(t_ns)
+        self._begin_anew()
+
+    def _play(self) -> Answer:
+        """Go on from here, or from the beginning where this is the end."""
+        if self._t_ns >= self._log.end_ns:
+            self._seek(self._log.begin_ns)
+        self._hand = _Hand(self._t_ns, self._now_ns())
+        self._playing = True
+        self._unsaid.append(self.playhead)
+        return Answer(True, f"plays {self._chosen:g} times as fast as then")
+
+    def _pause(self) -> None:
+        """Stand still, and say all that can be said of this moment."""
+        self._playing = False
+        self._unsaid += [*self._page.summed(), self.playhead]
+
+    def _set_speed(self, speed: float) -> Answer:
+        if not SLOWEST <= speed <= FASTEST:
+            return Answer(False, f"a replay is played {SLOWEST:g} to {FASTEST:g} times as fast as then, not {speed:g}")
+        self._chosen = speed
+        self._hand = _Hand(self._t_ns, self._now_ns())
+        self._unsaid.append(self.playhead)
+        return Answer(True, f"{speed:g} times as fast as then")
+
+    def _step(self, trials: int) -> Answer:
+        """Go to the moment at which a later or an earlier trial opened."""
+        openings = self._openings_ns
+        tolerance_ns = round(BACK_NS * self._chosen) if self._playing else 0
+        if trials > 0:
+            place = int(np.searchsorted(openings, self._t_ns, "right")) + trials - 1
+        else:
+            place = int(np.searchsorted(openings, self._t_ns - tolerance_ns, "left")) + trials
+        if trials == 0 or not 0 <= place < openings.size:
+            return Answer(False, f"there is no {'later' if trials > 0 else 'earlier'} trial")
+        self._seek(int(openings[place]))
+        return Answer(True, f"at {self._seconds:.1f} s, where a trial opens")
+
+
+def _brains_of(recording: Recording) -> LoggedBrains | None:
+    """Return what the log says of brains, if it does."""
+    if not recording.has_brains:
+        return None
+    epoch_ns = recording.opening.epoch_ns - recording.begin_ns
+    return LoggedBrains(recording.log, epoch_ns, recording.begin_ns, recording.end_ns)

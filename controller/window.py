@@ -1,0 +1,78 @@
+"""Opening a window: a process of its own, which nothing waits for and nothing depends on."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a window opens.
+
+    Attributes
+    ----------
+    endpoint
+        Where the session's viewers connect.
+    server_key
+        The session's public key, for a session on another computer.
+    screenshot
+        Draw once into this file, without a display, and close.
+    at_s
+        Of a replay: the moment to show first [s].
+    size
+        Width and height [px]; None as it was last.
+    theme
+        "dark" or "light"; empty as it was last.
+    """
+
+    endpoint: str
+    server_key: str = ""
+    screenshot: Path | None = None
+    at_s: float | None = None
+    size: tuple[int, int] | None = None
+    theme: str = ""
+
+
+def has_display() -> bool:
+    """Return whether windows can be seen here."""
+    if sys.platform != "linux":
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _command(look: Look) -> list[str]:
+    words = [sys.executable, "-m", "gui", look.endpoint]
+    if look.server_key:
+        words += ["--server-key", look.server_key]
+    if look.screenshot is not None:
+        words += ["--screenshot", str(look.screenshot.resolve())]
+    if look.at_s is not None:
+        words += ["--at", repr(look.at_s)]
+    if look.size is not None:
+        words += ["--size", f"{look.size[0]}x{look.size[1]}"]
+    if look.theme:
+        words += ["--theme", look.theme]
+    return words
+
+
+def open_window(look: Look) -> "subprocess.Popen[bytes]":
+    """Start a window in a process group of its own, so that the terminal's Ctrl-C does not close it.
+
+    What it cannot do it says on standard error, and ends with a status that is not 0.
+    """
+    return subprocess.Popen(_command(look), cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def show_window(look: Look) -> int:
+    """Open a window, wait until it is closed, and return its exit status; Ctrl-C closes it."""
+    with subprocess.Popen(_command(look), cwd=ROOT, stdin=subprocess.DEVNULL) as window:
+        try:
+            return window.wait()
+        except KeyboardInterrupt:
+            window.terminate()
+            return window.wait()

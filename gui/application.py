@@ -1,0 +1,142 @@
+"""The application: connects, opens the window, draws it into a file where that is all that is asked."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from PyQt6.QtCore import QSettings
+from PyQt6.QtWidgets import QApplication
+
+from controller.messages.view import Steer
+from gui.keys import keys_from
+from gui.link import Link, LinkError
+from gui.report import write_report
+from gui.window import MainWindow
+from realtime.errors import DuettoError
+from realtime.records import NS_PER_S
+
+SIZE: Final = (1600, 1000)
+STEP_S: Final = 0.02
+SEEK_S: Final = 60.0
+"""How long a replay may take to come to the moment that is to be drawn."""
+SETTLE: Final = 8
+"""Drawings until layouts have found their sizes."""
+NEAR_NS: Final = NS_PER_S // 2
+
+
+class NobodyAnswers(DuettoError):
+    """Where the session should be, nobody answers."""
+
+
+class NoScreenshot(DuettoError):
+    """The picture could not be made."""
+
+
+def settings_file() -> QSettings:
+    """Return where layout and theme are remembered: a file in the user's folder of settings."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return QSettings(str(Path(base) / "duetto" / "window.ini"), QSettings.Format.IniFormat)
+
+
+def run(arguments: argparse.Namespace, deadline_s: float) -> int:
+    """Open the window on a session and return the exit status when it is closed.
+
+    Parameters
+    ----------
+    arguments
+        Those of ``gui.__main__``.
+    deadline_s
+        Until when the session must have said something, by the monotonic clock [s].
+
+    Raises
+    ------
+    LinkError, NobodyAnswers, NoScreenshot
+        As their names say.
+    """
+    link = Link(arguments.endpoint, keys_from(arguments.keys, arguments.server_key))
+    try:
+        await_first(link, deadline_s)
+        there = QApplication.instance()
+        application = there if isinstance(there, QApplication) else QApplication(["duetto"])
+        picture = arguments.screenshot is not None
+        window = MainWindow(application, link, None if picture else settings_file(), arguments.theme)
+        window.resize(*_size(arguments.size))
+        if picture:
+            return _draw_into(window, application, arguments.screenshot, arguments.at)
+        if arguments.at is not None:
+            link.ask(Steer(0, "seek", arguments.at))
+        window.show()
+        window.start()
+        if arguments.report is not None:
+            write_report(window, arguments.report)
+        return application.exec()
+    finally:
+        link.close()
+
+
+def await_first(link: Link, deadline_s: float) -> None:
+    """Wait for a session's first word.
+
+    Raises
+    ------
+    NobodyAnswers
+        None came until ``deadline_s``.
+    LinkError
+        The session refuses.
+    """
+    while not link.contact.anew:
+        if link.contact.refusal:
+            raise LinkError(link.contact.refusal)
+        if time.monotonic() > deadline_s:
+            raise NobodyAnswers(f"nobody answers at {link.endpoint}; is the session still running?")
+        time.sleep(STEP_S)
+
+
+def _size(text: str) -> tuple[int, int]:
+    if not text:
+        return SIZE
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise NoScreenshot(f"{text!r} is no size; write it as 1600x1000")
+    return int(width), int(height)
+
+
+def _draw_into(window: MainWindow, application: QApplication, path: Path, at_s: float | None) -> int:
+    """Draw the window once, at a moment of a replay if one is asked for."""
+    if at_s is not None:
+        window.seek(at_s)
+    window.show()
+    window.arrange()
+    until_s = time.monotonic() + SEEK_S
+    while not _is_there(window, at_s):
+        if time.monotonic() > until_s:
+            raise NoScreenshot(f"the replay did not come to {at_s:g} s within {SEEK_S:g} s; is the session that long?")
+        window.tick()
+        application.processEvents()
+        time.sleep(STEP_S)
+    window.arrange()
+    for _ in range(SETTLE):
+        window.draw_all()
+        application.processEvents()
+    if not window.grab().save(str(path)):
+        raise NoScreenshot(f"{path} cannot be written; name a .png file in a folder that exists")
+    sys.stdout.write(f"{path}\n")
+    window.close()
+    return 0
+
+
+def _is_there(window: MainWindow, at_s: float | None) -> bool:
+    """Return whether everything has come that the picture needs."""
+    scene = window.scene
+    if scene.opening is None and scene.setup is None:
+        return False
+    if at_s is None:
+        return True
+    playhead = scene.playhead
+    if playhead is None or scene.opening is None:
+        return False
+    wanted_ns = min(playhead.begin_ns + round(at_s * NS_PER_S), playhead.end_ns)
+    return abs(playhead.t_ns - wanted_ns) < NEAR_NS and playhead.read >= 1.0

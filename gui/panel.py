@@ -1,0 +1,88 @@
+"""What every panel of the window is: one widget per file in ``gui/panels``, found by walking that folder.
+
+A panel draws what the :class:`~gui.scene.Scene` holds. It is told when a session begins (:meth:`Panel.anew`) and, as
+often as it asks for and only while it can be seen, to draw (:meth:`Panel.refresh`). What a person asks through it, it
+says with the signal ``asked``; it talks to nobody itself.
+"""
+
+import importlib
+import pkgutil
+from typing import ClassVar, Final, Literal
+
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QWidget
+
+from gui.scene import Scene
+from gui.theme import Theme
+
+Area = Literal["left", "middle", "right", "bottom"]
+
+
+class Panel(QWidget):
+    """One dockable panel.
+
+    Parameters
+    ----------
+    scene
+        What there is to see.
+    theme
+        How it looks; the window makes panels anew when the theme changes.
+
+    Attributes
+    ----------
+    asked
+        Emitted with a :class:`~controller.messages.Request`, or a ``Steer`` or ``Choice`` whose number is 0.
+    name
+        A word for layouts, tests and the command line.
+    title
+        As its dock shows it.
+    area, order
+        Where it stands until a person moves it: the column, and how high in it (lower numbers first).
+    stretch
+        Its share of its column's height.
+    rate_hz
+        How often it is drawn at most.
+    key
+        The shortcut that brings it to the front.
+    """
+
+    asked = pyqtSignal(object)
+    name: ClassVar[str]
+    title: ClassVar[str]
+    area: ClassVar[Area]
+    order: ClassVar[int] = 0
+    stretch: ClassVar[int] = 1
+    rate_hz: ClassVar[float] = 4.0
+    key: ClassVar[str] = ""
+
+    def __init__(self, scene: Scene, theme: Theme) -> None:
+        super().__init__()
+        self.scene = scene
+        self.theme = theme
+
+    def anew(self) -> None:
+        """Begin with an empty sheet: another session, or another moment of a log."""
+
+    def refresh(self) -> None:
+        """Draw what has changed since the last time; does nothing where nothing has."""
+
+    def help(self) -> list[tuple[str, str]]:
+        """Return the panel's own shortcuts and what they do."""
+        return []
+
+
+_PACKAGE: Final = "gui.panels"
+
+
+def find_panels() -> list[type[Panel]]:
+    """Return every panel in ``gui/panels``, in the order of their areas."""
+    package = importlib.import_module(_PACKAGE)
+    found: list[type[Panel]] = []
+    for module in pkgutil.iter_modules(package.__path__):
+        members = vars(importlib.import_module(f"{_PACKAGE}.{module.name}")).values()
+        found += [
+            member
+            for member in members
+            if isinstance(member, type) and issubclass(member, Panel) and member.__module__.endswith(module.name)
+        ]
+    return sorted(found, key=lambda panel: (panel.area, panel.order, panel.name))

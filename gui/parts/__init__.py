@@ -1,0 +1,1 @@
+"""What panels are made of: widgets and drawings that more than one of them uses."""

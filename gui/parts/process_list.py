@@ -1,0 +1,108 @@
+"""A list of processes: a lamp, a name and the lamp's word; below them a device's driver and clock, and all troubles."""
+
+import html
+from collections.abc import Sequence
+from typing import Final
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from gui.parts.facts import heading
+from gui.parts.lamp import Lamp, State
+from gui.parts.processes import Row
+from gui.theme import Theme
+
+WORD_PX: Final = 76
+"""Room for the longest word, "silent 12.3 s": nothing jumps when it changes."""
+
+
+class ProcessLine:
+    """The widgets of one row."""
+
+    def __init__(self, grid: QGridLayout, row: int, theme: Theme) -> None:
+        self._theme = theme
+        self._shown: Row | None = None
+        self.lamp, self.word, self.name, self.details = Lamp(theme), QLabel(), QLabel(), QLabel()
+        self.name.setStyleSheet(f"color: {theme.text}")
+        self.word.setMinimumWidth(WORD_PX)
+        self.details.setWordWrap(True)
+        self.details.setTextFormat(Qt.TextFormat.RichText)
+        grid.addWidget(self.lamp, 2 * row, 0, Qt.AlignmentFlag.AlignCenter)
+        grid.addWidget(self.name, 2 * row, 1)
+        grid.addWidget(self.word, 2 * row, 2)
+        grid.addWidget(self.details, 2 * row + 1, 1, 1, 3)
+
+    def show_row(self, row: Row | None) -> None:
+        """Show a process, or nothing."""
+        if row == self._shown:
+            return
+        self._shown = row
+        for widget in (self.lamp, self.word, self.name, self.details):
+            widget.setVisible(row is not None)
+            widget.setToolTip("" if row is None else row.tip)
+        if row is None:
+            return
+        self.lamp.show_state(row.state)
+        colour = self._theme.text if row.state in {State.GOOD, State.WAIT} else getattr(self._theme, row.state.value)
+        _write(self.word, row.word, f"color: {colour}")
+        _write(self.name, row.name)
+        _write(self.details, self._details(row))
+        self.details.setVisible(bool(self.details.text()))
+
+    def _details(self, row: Row) -> str:
+        """Return what stands below the name."""
+        quiet = " · ".join(text for text in (row.what, row.clock) if text)
+        parts = [f'<span style="color: {self._theme.dim}">{html.escape(quiet)}</span>'] if quiet else []
+        if row.trouble:
+            parts.append(f'<span style="color: {self._theme.warn}">▲ {html.escape(row.trouble)}</span>')
+        return "<br>".join(parts)
+
+
+class ProcessList(QWidget):
+    """A title and a row for each process.
+
+    Parameters
+    ----------
+    title
+        What they are.
+    theme
+        How it looks.
+    """
+
+    def __init__(self, title: str, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._lines: list[ProcessLine] = []
+        self.rows: list[Row] = []
+        self.sentence = QLabel()
+        self.sentence.setWordWrap(True)
+        self.sentence.setStyleSheet(f"color: {theme.dim}")
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(7)
+        self._grid.setVerticalSpacing(2)
+        self._grid.setColumnStretch(3, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        column.addWidget(heading(title, theme))
+        column.addWidget(self.sentence)
+        column.addLayout(self._grid)
+        column.addStretch(1)
+
+    def show_rows(self, rows: Sequence[Row], sentence: str) -> None:
+        """Show these processes, or a sentence why there are none."""
+        self.rows = list(rows)
+        while len(self._lines) < len(rows):
+            self._lines.append(ProcessLine(self._grid, len(self._lines), self._theme))
+        for i, line in enumerate(self._lines):
+            line.show_row(rows[i] if i < len(rows) else None)
+        _write(self.sentence, sentence)
+        self.sentence.setVisible(bool(sentence))
+
+
+def _write(label: QLabel, text: str, sheet: str | None = None) -> None:
+    """Rewrite a label where it differs."""
+    if label.text() != text:
+        label.setText(text)
+    if sheet is not None and label.styleSheet() != sheet:
+        label.setStyleSheet(sheet)

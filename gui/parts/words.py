@@ -1,0 +1,109 @@
+"""What a session's numbers are called: its mode, states, stage and times, in the words that the window uses."""
+
+from typing import Final
+
+from gui.scene import Scene
+from realtime.records import NS_PER_S
+
+ENDED_PHASES: Final = ("ending", "ended")
+PAUSED: Final = "PAUSED"
+FINISHED: Final = "FINISHED"
+STATE_WORDS: Final = {
+    "IDLE": "waits for its start",
+    "ITI": "between trials",
+    "READY": "trial open",
+    "A_FIRST": "A was first",
+    "B_FIRST": "B was first",
+}
+"""What is more than a state's name in small letters."""
+
+
+def clock(seconds: float) -> str:
+    """Return a span as minutes and seconds, such as ``8:05``, from an hour on with hours; below zero it is zero."""
+    whole = max(0, int(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
+
+
+def mode_of(scene: Scene) -> str:
+    """Return what this is: LIVE, VIRTUAL, REPLAY, SETUP or ENDED; empty while nothing is known."""
+    opening = scene.opening
+    if opening is None:
+        return "" if scene.setup is None else "SETUP"
+    if opening.mode in ("LIVE", "VIRTUAL") and has_ended(scene):
+        return "ENDED"
+    return opening.mode
+
+
+def is_setup(scene: Scene) -> bool:
+    """Return whether a session is being set up and none has begun."""
+    return scene.setup is not None and mode_of(scene) == "SETUP"
+
+
+def has_ended(scene: Scene) -> bool:
+    """Return whether the session is over, or ends just now."""
+    finished = scene.counts is not None and scene.counts.finished
+    return finished or (scene.standing is not None and scene.standing.phase in ENDED_PHASES)
+
+
+def states_of(scene: Scene) -> list[str]:
+    """Return the name of the state that each machine is in, as far as they are known."""
+    opening = scene.opening
+    if opening is None:
+        return []
+    numbers = [scene.states[who][0] for who in range(len(opening.machines)) if who in scene.states]
+    if len(numbers) < len(opening.machines) and scene.counts is not None:
+        numbers = list(scene.counts.states)
+    return [opening.states[number] for number in numbers if number < len(opening.states)]
+
+
+def is_paused(scene: Scene) -> bool:
+    """Return whether every machine is paused."""
+    return set(states_of(scene)) == {PAUSED}
+
+
+def state_words(scene: Scene) -> str:
+    """Return what the machines are doing, such as ``A: success, B: trial open``; empty while it is not known."""
+    opening = scene.opening
+    states = [STATE_WORDS.get(name, name.replace("_", " ").lower()) for name in states_of(scene)]
+    if opening is None or not states:
+        return ""
+    if len(states) == 1:
+        return states[0]
+    names = ["A", "B"]
+    return ", ".join(
+        f"{names[animal] if animal in (0, 1) else 'pair'}: {state}"
+        for animal, state in zip(opening.machines, states, strict=False)
+    )
+
+
+def phase_words(scene: Scene) -> str:
+    """Return the session's phase and state, such as ``running: trial open``."""
+    phase = "" if scene.standing is None else scene.standing.phase
+    return ": ".join(part for part in (phase, state_words(scene)) if part)
+
+
+def stage_words(scene: Scene) -> str:
+    """Return which stage of training the window is of, such as ``stage 1 of 3: window 3 s``."""
+    opening, counts = scene.opening, scene.counts
+    if opening is None or counts is None or not counts.window_ns:
+        return "window: not yet"
+    window = f"window {counts.window_ns / NS_PER_S:g} s"
+    if opening.schedule == "fixed" or counts.window_ns not in opening.stages_ns:
+        return f"{window}, fixed" if opening.schedule == "fixed" else window
+    return f"stage {opening.stages_ns.index(counts.window_ns) + 1} of {len(opening.stages_ns)}: {window}"
+
+
+def elapsed_s(scene: Scene) -> float:
+    """Return for how long the task has been running at the moment that is drawn [s]; it stops with the last machine."""
+    counts, opening = scene.counts, scene.opening
+    if counts is None or opening is None or not counts.started_ns:
+        return 0.0
+    end_ns = scene.now_ns
+    entered = [scene.states[who] for who in range(len(opening.machines)) if who in scene.states]
+    if counts.finished and entered:
+        end_ns = min(end_ns, max(t_ns for _, t_ns in entered))
+    elif has_ended(scene) and scene.standing is not None:
+        return scene.standing.elapsed_s
+    return max(0, end_ns - counts.started_ns) / NS_PER_S

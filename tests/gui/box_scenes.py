@@ -1,0 +1,81 @@
+"""Scenes of the box made by hand: an opening, edges, states and counts of a session that nobody recorded."""
+
+import numpy as np
+
+from controller.messages.view import Counts, Opening, Records, TrialRow
+from gui.scene import Scene
+from realtime.records import NO_ANIMAL, NS_PER_S, Events, Kind, Line, Outcome, Role, no_events
+
+STATES = ["IDLE", "ITI", "READY", "A_FIRST", "B_FIRST", "SUCCESS", "MISS", "OMISSION", "REWARD", "PAUSED", "FINISHED"]
+START_NS = 1_000_000_000_000
+A, B = 0, 1
+
+
+def opening(**changed: object) -> Opening:
+    fields: dict[str, object] = {
+        "mode": "LIVE",
+        "session": "s",
+        "folder": "/s",
+        "rig": "bench",
+        "task": "cooperation",
+        "subjects": ("m341", "m342"),
+        "day": 1,
+        "minutes": 30.0,
+        "trials": None,
+        "start_ns": START_NS,
+        "epoch_ns": 0,
+        "states": STATES,
+        "machines": [NO_ANIMAL],
+        "stages_ns": [3 * NS_PER_S],
+        "schedule": "fixed",
+        "devices": [],
+        "lines": {line.name.lower(): f"board pin {line.value}" for line in Line if line != Line.ARM},
+        "lasers": (True, True),
+        "lit_share": 0.0,
+        "calibrated": (False, False),
+        "free_ms": (30.0, 30.0),
+        "test_ms": 200.0,
+        "brains": False,
+    }
+    return Opening(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def counts(**changed: object) -> Counts:
+    fields: dict[str, object] = dict.fromkeys(Counts.__struct_fields__, 0)
+    pairs = ("pokes", "licks", "rewards", "free", "open_s", "lit_s", "lit", "control")
+    fields |= dict.fromkeys(pairs, (0, 0)) | {"water_ul": (None, None), "faults": {}, "states": [1]}
+    fields |= {"outcomes": {outcome.name: 0 for outcome in Outcome}, "armed": False, "finished": False}
+    fields["window_ns"] = 3 * NS_PER_S
+    return Counts(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def event(kind: Kind, at_s: float, *, line: int = 0, state: str = "IDLE", value: float = 0.0) -> Events:
+    one = no_events(1)
+    one["kind"], one["t_ns"], one["line"] = kind, START_NS + round(at_s * NS_PER_S), line
+    one["animal"] = line % 2 if kind <= Kind.LASER_OFF else NO_ANIMAL
+    one["state"], one["value"] = STATES.index(state), value
+    return one
+
+
+def edge(line: Line, at_s: float, *, on: bool) -> Events:
+    kinds = {Role.POKE: Kind.POKE_IN, Role.LICK: Kind.LICK_IN, Role.VALVE: Kind.VALVE_ON, Role.LASER: Kind.LASER_ON}
+    return event(Kind(kinds[Role(line // 2)] + (0 if on else 1)), at_s, line=line)
+
+
+def entered(state: str, at_s: float, machine: int = 0) -> Events:
+    return event(Kind.STATE, at_s, line=machine, state=state)
+
+
+def row(trial: int, outcome: Outcome, end_s: float, machine: int = 0) -> TrialRow:
+    end_ns = START_NS + round(end_s * NS_PER_S)
+    return TrialRow(machine, trial, end_ns, None, NO_ANIMAL, None, end_ns, int(outcome), 3 * NS_PER_S, "none")
+
+
+def scene_with(*events: Events, now_s: float, about: Opening | None = None, known: Counts | None = None) -> Scene:
+    scene = Scene()
+    scene.take(opening() if about is None else about)
+    if events:
+        scene.take(Records(np.concatenate(events).tobytes()))
+    scene.take(counts() if known is None else known)
+    scene.at(START_NS + round(now_s * NS_PER_S), 0, 0.0)
+    return scene

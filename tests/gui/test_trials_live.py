@@ -1,0 +1,386 @@
+"""The trials panel as a session goes on: what comes bit by bit, late, or in other tasks; and how it fits its room."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QTabWidget
+
+from controller import rigfile
+from controller.fast import run
+from controller.log import LOG_NAME, read_events
+from controller.messages.view import Chance, Counts, Opening, Records, TrialRow, Trials
+from controller.session import Order
+from gui.panels.trials import TrialsPanel
+from gui.scene import Scene
+from gui.theme import Theme
+from realtime.records import NS_PER_S, Kind, Outcome, no_events
+from tests.gui.conftest import HOUSE, scene_of
+
+S = NS_PER_S
+STAGES_NS = [3 * S, 3 * S // 2, 3 * S // 4]
+
+
+def opening(**changes: object) -> Opening:
+    settings: dict = {
+        "mode": "VIRTUAL",
+        "session": "s",
+        "folder": "s",
+        "rig": "r",
+        "task": "cooperation",
+        "subjects": ("A", "B"),
+        "day": 1,
+        "minutes": 30.0,
+        "trials": None,
+        "start_ns": S,
+        "epoch_ns": 0,
+        "states": [],
+        "machines": [-1],
+        "stages_ns": STAGES_NS,
+        "schedule": "criterion",
+        "devices": [],
+        "lines": {},
+        "lasers": (True, True),
+        "lit_share": 0.2,
+        "calibrated": (False, False),
+        "free_ms": (30.0, 30.0),
+        "test_ms": 200.0,
+        "brains": False,
+    }
+    return Opening(**(settings | changes))
+
+
+def trial(number: int, outcome: Outcome = Outcome.SUCCESS, window_ns: int = 3 * S, **changes) -> TrialRow:
+    """Trial ``number`` opens at 10 s times its number; A pokes a second later, and B half a second after that."""
+    opened_ns = number * 10 * S
+    first_ns = None if outcome == Outcome.OMISSION else opened_ns + S
+    settings = {
+        "machine": 0,
+        "trial": number,
+        "opened_ns": opened_ns,
+        "first_ns": first_ns,
+        "first": 0,
+        "lag_ns": S // 2 if outcome == Outcome.SUCCESS else None,
+        "end_ns": opened_ns + 4 * S,
+        "outcome": int(outcome),
+        "window_ns": window_ns,
+        "light": "none",
+    }
+    return TrialRow(**(settings | changes))
+
+
+def pokes(animal: int, *times_s: float) -> Records:
+    events = no_events(len(times_s))
+    events["kind"], events["animal"], events["line"] = Kind.POKE_IN, animal, animal
+    events["t_ns"] = np.round(np.array(times_s) * S)
+    return Records(events.tobytes())
+
+
+def chance(t_s: float, *, trials: int = 20, low: float = 0.25, median: float = 0.5, high: float = 0.75) -> Chance:
+    return Chance(round(t_s * S), 3 * S, 57, 48.0, 41.0, 54.0, trials, low, median, high)
+
+
+def counts(rows: list[TrialRow], lit: tuple[int, int] = (0, 0), window_ns: int = 3 * S) -> Counts:
+    outcomes = {outcome.name: sum(row.outcome == outcome for row in rows) for outcome in Outcome}
+    good, judged = outcomes["SUCCESS"], outcomes["SUCCESS"] + outcomes["MISS"]
+    two = {"pokes": (0, 0), "licks": (0, 0), "rewards": (0, 0), "free": (0, 0), "open_s": (0.0, 0.0)}
+    return Counts(
+        **two,
+        t_ns=0,
+        started_ns=S,
+        water_ul=(None, None),
+        lit_s=(0.0, 0.0),
+        outcomes=outcomes,
+        lit=lit,
+        control=(good - lit[0], judged - lit[1]),
+        trial=len(rows),
+        states=[0],
+        window_ns=window_ns,
+        armed=True,
+        finished=False,
+        uncertain_ns=0,
+        late=0,
+        gaps=0,
+        faults={},
+    )
+
+
+def scene_with(*messages: object, **changes: object) -> Scene:
+    scene = Scene()
+    for message in (opening(**changes), *messages):
+        scene.take(message)
+    return scene
+
+
+Shown = Callable[..., TrialsPanel]
+
+
+@pytest.fixture
+def shown(qtbot, qapp, theme: Theme) -> Shown:
+    kept = []
+
+    def show(scene: Scene, width: int = 1100, height: int = 700) -> TrialsPanel:
+        panel = TrialsPanel(scene, theme)
+        qtbot.addWidget(panel)
+        kept.append(panel)
+        panel.resize(width, height)
+        panel.show()
+        qapp.processEvents()
+        panel.refresh()
+        return panel
+
+    return show
+
+
+def marks(item) -> list[tuple[float, int]]:
+    x, y = item.getData()
+    return sorted(zip(np.round(x, 6).tolist(), y.tolist(), strict=True))
+
+
+# --- what comes bit by bit --------------------------------------------------------------------------------------------
+
+
+def test_pokes_that_come_after_a_trials_row_are_drawn_in_it_whatever_their_order(shown: Shown):
+    scene = scene_with(pokes(0, 11.0), Trials([trial(1)]))
+    panel = shown(scene)
+    assert marks(panel.raster.pokes[0]) == [(0.0, 1)]
+    scene.take(pokes(0, 15.5, 14.0, 16.0, 16.001))
+    scene.take(pokes(1, 8.0, 11.5, 5.9))
+    panel.refresh()
+    assert marks(panel.raster.pokes[0]) == [(0.0, 1), (3.0, 1), (4.5, 1), (5.0, 1)]
+    assert marks(panel.raster.pokes[1]) == [(-3.0, 1), (0.5, 1)]
+
+
+def test_a_poke_is_drawn_in_every_trial_it_is_near_to(shown: Shown):
+    scene = scene_with(Trials([trial(1), trial(2)]), pokes(1, 16.0))
+    assert marks(shown(scene).raster.pokes[1]) == [(-5.0, 2), (5.0, 1)]
+
+
+def test_a_session_that_comes_in_pieces_looks_like_one_that_comes_at_once(recorded: Path, shown: Shown):
+    whole = scene_of(recorded, 300.0)
+    pieces = Scene()
+    assert whole.opening is not None
+    pieces.take(whole.opening)
+    panel = shown(pieces)
+    edges = [(animal, int(t_ns)) for animal in (0, 1) for t_ns in whole.pokes_in[animal].ns]
+    for end_s in range(0, 300, 7):
+        span = range(whole.opening.start_ns + end_s * S, whole.opening.start_ns + (end_s + 7) * S)
+        pieces.take(Trials([row for row in whole.rows if row.end_ns in span]))
+        for animal, t_ns in sorted(edges, key=lambda edge: edge[1]):
+            if t_ns in span:
+                pieces.take(pokes(animal, t_ns / S))
+        panel.refresh()
+    at_once = shown(whole)
+    for animal in (0, 1):
+        assert len(marks(at_once.raster.pokes[animal])) > 20
+        assert marks(panel.raster.pokes[animal]) == marks(at_once.raster.pokes[animal])
+    assert panel.success.curves[0].yData.tolist() == at_once.success.curves[0].yData.tolist()
+
+
+def test_only_the_last_100_trials_are_drawn(shown: Shown):
+    scene = scene_with(pokes(0, *(10.0 * n + 1.0 for n in range(1, 251))), Trials([trial(n) for n in range(1, 241)]))
+    panel = shown(scene)
+    scene.take(Trials([trial(n) for n in range(241, 251)]))
+    panel.refresh()
+    assert marks(panel.raster.pokes[0]) == [(0.0, n) for n in range(151, 251)]
+    assert panel.raster.plot.getViewBox().viewRange()[1] == pytest.approx([150.5, 250.5])
+    assert panel.raster.head.text() == "Pokes of the last 100 trials, newest on top"
+
+
+def test_an_omission_is_drawn_around_its_opening_and_says_so(shown: Shown):
+    scene = scene_with(pokes(1, 22.0), Trials([trial(1), trial(2, Outcome.OMISSION)]))
+    raster = shown(scene).raster
+    assert marks(raster.pokes[1]) == [(2.0, 2)]
+    assert marks(raster.openings) == [(0.0, 2)]
+    assert raster.spans.opts["y"].tolist() == [1]
+    assert "nobody poked: 0 s is the trial's opening" in raster.foot.text()
+
+
+def test_sham_and_dark_trials_have_a_column_each_and_no_stripe(shown: Shown):
+    lights = ("none", "lit", "sham", "dark")
+    raster = shown(scene_with(Trials([trial(n, light=light) for n, light in enumerate(lights, 1)]))).raster
+    assert [[y for _, y in marks(raster.lights[light])] for light in lights[1:]] == [[2], [3], [4]]
+    assert len({x for light in lights[1:] for x, _ in marks(raster.lights[light])}) == 3
+    assert raster.stripes.opts["y"].tolist() == [2]
+
+
+# --- success and chance -----------------------------------------------------------------------------------------------
+
+
+def test_omissions_and_aborted_trials_are_no_part_of_rolling_success(shown: Shown):
+    outcomes = [Outcome.OMISSION, Outcome.SUCCESS, Outcome.ABORTED, Outcome.MISS] * 11
+    panel = shown(scene_with(Trials([trial(n, outcome) for n, outcome in enumerate(outcomes, 1)])))
+    assert panel.success.curves[0].xData.tolist() == [40, 42, 44]
+    assert panel.success.curves[0].yData.tolist() == [50.0, 50.0, 50.0]
+
+
+def test_the_band_is_drawn_as_it_was_known_when_each_trial_had_ended(shown: Shown):
+    scene = scene_with(Trials([trial(n) for n in range(1, 41)]))
+    scene.take(chance(255.0))  # trial 25 ended at 254 s
+    scene.take(chance(305.0, low=0.3, median=0.55, high=0.8))
+    success = shown(scene).success
+    assert success.low.xData.tolist() == [20, 30, 30, 40]
+    assert success.low.yData.tolist() == pytest.approx([25, 25, 30, 30])
+    assert success.median.yData.tolist() == pytest.approx([50, 50, 55, 55])
+    assert success.high.yData.tolist() == pytest.approx([75, 75, 80, 80])
+    assert success.foot.text() == (
+        "57 coincidences within 3 s; shifted: 48 (41–54). Judged are successes and misses; omissions do not count. "
+        "Band now 30–80 %, median 55 %; chance: A's pokes against B's, shifted round the session; 95 % of such points "
+        "lie in the band. Shared water alone can lift the curve above it."
+    )
+
+
+def test_a_level_of_chance_without_a_band_is_not_yet_one(shown: Shown):
+    scene = scene_with(Trials([trial(n) for n in range(1, 31)]), chance(250.0, trials=0))
+    success = shown(scene).success
+    assert success.low.xData is None or success.low.xData.size == 0
+    assert "chance: not yet" in success.foot.text()
+
+
+def test_a_band_takes_a_step_only_where_it_changes(shown: Shown):
+    rows = [trial(n) for n in range(1, 1001)]
+    scene = scene_with(Trials(rows), *(chance(10.0 * n + 5.0, high=0.7 + 0.05 * (n > 500)) for n in range(20, 1001)))
+    panel = shown(scene)
+    assert len(panel.success.level.steps) == 2
+    assert panel.success.high.xData.tolist() == [20, 501, 501, 1000]
+
+
+# --- window, intervals, light -----------------------------------------------------------------------------------------
+
+
+def test_a_window_that_narrows_is_a_step_and_its_shade_follows(shown: Shown):
+    rows = [trial(n, window_ns=STAGES_NS[(n - 1) // 10]) for n in range(1, 31)]
+    panel = shown(scene_with(Trials(rows), counts(rows, window_ns=STAGES_NS[2])))
+    assert panel.window_plot.curve.xData.tolist() == [0.5, 10.5, 10.5, 20.5, 20.5, 30.5]
+    assert panel.window_plot.curve.yData.tolist() == [3.0, 3.0, 1.5, 1.5, 0.75, 0.75]
+    assert panel.window_plot.head.text() == "Window 0.75 s, stage 3 of 3 (by success)"
+    assert panel.raster.spans.opts["width"].tolist() == [3.0] * 10 + [1.5] * 10 + [0.75] * 10
+
+
+def test_an_interval_as_long_as_the_window_counts_in_the_last_bin_and_one_of_0_in_the_first(shown: Shown):
+    rows = [trial(1, lag_ns=0), trial(2, lag_ns=3 * S), trial(3, lag_ns=3 * S), trial(4, Outcome.MISS)]
+    intervals = shown(scene_with(Trials(rows), counts(rows))).intervals
+    assert intervals.session.yData[[0, 19]] == pytest.approx([100 / 3, 200 / 3])
+    assert intervals.foot.text().startswith("1 of 4 judged trials without the partner's poke")
+
+
+def test_trials_without_a_partners_poke_have_no_interval_yet(shown: Shown):
+    rows = [trial(1, Outcome.MISS), trial(2, Outcome.MISS)]
+    intervals = shown(scene_with(Trials(rows), counts(rows))).intervals
+    assert intervals.blank.text() == "not yet: 2 of 2 judged trials without the partner's poke"
+
+
+def test_no_light_is_planned_where_its_share_is_0(shown: Shown):
+    rows = [trial(1), trial(2, Outcome.MISS)]
+    outcomes = shown(scene_with(Trials(rows), counts(rows), lit_share=0.0)).outcomes
+    assert outcomes.light_text.text() == "no light planned"
+    assert not outcomes.light_bars["inhibited"].isVisible()
+    assert not outcomes.difference_text.isVisible()
+
+
+def test_light_that_no_judged_trial_had_is_not_yet_compared(shown: Shown):
+    rows = [trial(1), trial(2, Outcome.MISS)]
+    outcomes = shown(scene_with(Trials(rows), counts(rows))).outcomes
+    assert outcomes.light_text.text() == "inhibited: not yet, control 1 of 2 (50 %, 9–91 %)"
+    assert outcomes.difference_text.text() == "difference: not yet"
+    assert outcomes.light_bars["inhibited"].share is None
+
+
+# --- each animal alone ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def independent(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of four minutes in which each poke pays by itself, without light."""
+    text = (HOUSE / "rigs" / "virtual.toml").read_text(encoding="utf-8")
+    for old, new in (('"cooperation"  ', '"independent"  '), ("fraction = 0.1667", "fraction = 0.0")):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path = tmp_path_factory.mktemp("independent") / "rig.toml"
+    path.write_text(text, encoding="utf-8")
+    loaded = rigfile.read(path)
+    settings = {"subjects": ("m12", "m13"), "day": 1, "minutes": 4.0, "trials": None, "seed": 3, "fast": True}
+    order = Order(rig=loaded.rig, rig_text=loaded.text, rig_path=str(path), output=path.parent, **settings)
+    return run(order).folder
+
+
+def test_each_animal_alone_has_a_curve_of_its_own_and_rows_that_say_whose_they_are(independent: Path, shown: Shown):
+    panel = shown(scene_of(independent, 230.0))
+    events = read_events(independent / LOG_NAME)
+    ended = events[(events["kind"] == Kind.TRIAL) & (events["arrival_ns"] <= S + 230 * S)]
+    rows = {0: [], 1: []}
+    for place, one in enumerate(ended, 1):
+        rows[int(one["line"])].append((place, int(one["trial"]), int(one["value"])))
+    for animal in (0, 1):
+        last = [outcome == Outcome.SUCCESS for _, _, outcome in rows[animal]]
+        shares = [100 * sum(last[i - 19 : i + 1]) / 20 for i in range(19, len(last))]
+        assert len(shares) > 3
+        curve = panel.success.curves[animal]
+        assert curve.yData.tolist() == pytest.approx(shares)
+        assert curve.xData.tolist() == [number for _, number, _ in rows[animal][19:]]
+        assert [y for _, y in marks(panel.raster.whose[animal])] == [place for place, _, _ in rows[animal]]
+        assert f"{'AB'[animal]} m1{2 + animal}" in panel.raster.legend.text()
+    assert [curve.opts["pen"].style() for curve in panel.success.curves] == [
+        Qt.PenStyle.SolidLine,
+        Qt.PenStyle.DashLine,
+    ]
+
+
+def test_each_animal_alone_has_no_window_no_interval_and_no_band(independent: Path, shown: Shown):
+    panel = shown(scene_of(independent, 230.0))
+    assert panel.window_plot.blank.text() == "no window: each animal is judged alone"
+    assert panel.intervals.blank.text() == "no intervals: each animal is judged alone"
+    assert panel.raster.spans.opts["y"].size == 0
+    assert "Each animal is judged alone" in panel.success.foot.text()
+    assert panel.outcomes.light_text.text() == "no light planned"
+
+
+# --- room -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "seen"),
+    [
+        (1100, 700, ["raster", "success", "window", "intervals", "outcomes"]),
+        (950, 400, ["raster", "success", "window", "outcomes"]),
+        (700, 700, ["raster", "success", "window", "outcomes"]),
+        (800, 500, ["raster", "success", "outcomes"]),
+        (640, 350, ["raster", "success"]),
+        (400, 600, ["raster", "success"]),
+        (320, 220, ["raster"]),
+    ],
+)
+def test_the_least_important_parts_go_behind_tabs_where_there_is_little_room(
+    width: int, height: int, seen: list[str], scene: Scene, shown: Shown
+):
+    panel = shown(scene, width, height)
+    assert (panel.width(), panel.height()) == (width, height)
+    assert [part.name for part in panel.parts if part.isVisible()] == seen
+
+
+def test_a_panel_that_grows_again_shows_everything_again(scene: Scene, shown: Shown, qapp):
+    panel = shown(scene, 320, 240)
+    for size in ((1100, 700), (640, 350), (1100, 700)):
+        panel.resize(*size)
+        qapp.processEvents()
+        panel.refresh()
+    assert all(part.isVisible() for part in panel.parts)
+    assert all(part.shown.isVisible() for part in panel.parts)
+    assert not panel.findChildren(QTabWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
+
+
+def test_a_part_behind_a_tab_is_drawn_when_it_comes_to_the_front(scene: Scene, shown: Shown):
+    panel = shown(scene, 320, 240)
+    assert panel.outcomes.numbers[Outcome.SUCCESS].text() == ""
+    tabs = panel.findChild(QTabWidget)
+    assert [tabs.tabText(i) for i in range(tabs.count())] == ["Pokes", "Success", "Outcomes", "Intervals", "Window"]
+    tabs.setCurrentIndex(2)
+    panel.refresh()
+    assert panel.outcomes.head.text() == f"Outcomes of {len(scene.rows)} trials"
+
+
+def test_the_panel_says_where_it_belongs():
+    settings = (TrialsPanel.name, TrialsPanel.title, TrialsPanel.area, TrialsPanel.order, TrialsPanel.stretch)
+    assert (*settings, TrialsPanel.rate_hz, TrialsPanel.key) == ("trials", "Trials", "middle", 10, 5, 4.0, "Ctrl+3")
