@@ -6,7 +6,9 @@ Sockets of one session live as ipc files in one folder that only its owner can e
 import logging
 import os
 import shutil
+import struct
 import tempfile
+import time
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -211,7 +213,7 @@ def is_key(text: str) -> bool:
     """Return whether a text can be a key: 40 characters of Z85."""
     try:
         return len(text) == 40 and len(z85.decode(text)) == 32
-    except (KeyError, ValueError, UnicodeError):
+    except (KeyError, ValueError, struct.error):  # a character that is none, or five of them above 32 bits
         return False
 
 
@@ -446,11 +448,15 @@ class Poller:
 
     def __init__(self, *watched: "zmq.Socket[bytes] | int") -> None:
         self._poller = zmq.Poller()
+        self._watches = bool(watched)
         for thing in watched:
             self._poller.register(thing, zmq.POLLIN)
 
     def wait(self, timeout_s: float) -> "set[zmq.Socket[bytes] | int]":
         """Return what is readable, waiting at most ``timeout_s``."""
+        if not self._watches:  # pyzmq would not wait at all
+            time.sleep(max(0.0, timeout_s))
+            return set()
         return {thing for thing, _ in self._poller.poll(max(0, round(timeout_s * 1000)))}
 
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from controller.plan import Plan
 from realtime.jit import python_body
-from realtime.machine import LightFrom
 from realtime.records import (
     ANIMALS,
     DISARMING,
+    NO_ANIMAL,
     NS_PER_S,
     WITHHELD,
     Events,
@@ -59,8 +59,8 @@ class Tally:
     """Windows by which the first machine's trials were judged, in the order of use."""
     _on_ns: dict[int, int] = field(default_factory=dict)
     _windows: NDArray[np.void] = field(init=False)
-    _lit_trial: int = 0
-    """The last trial in which a laser was told to be on; a laser test by hand belongs to none."""
+    _lit_trials: list[int] = field(default_factory=lambda: [0, 0])
+    """The last trial in which each animal's laser was told to be on, other than by hand."""
 
     def __post_init__(self) -> None:
         self._windows = self.plan.arrays["windows"].copy()
@@ -88,7 +88,7 @@ class Tally:
         elif kind == Kind.COMMAND:
             laser = int(event["line"]) in (Line.LASER_A, Line.LASER_B)
             if laser and value > 0 and not int(event["flags"]) & (WITHHELD | Flag.FREE):
-                self._lit_trial = int(event["trial"])
+                self._lit_trials[int(event["line"]) % 2] = int(event["trial"])
         elif kind in (Kind.VALVE_ON, Kind.LASER_ON):
             self._on_ns[int(event["line"])] = t_ns
             if kind == Kind.VALVE_ON and animal in (0, 1):
@@ -112,9 +112,9 @@ class Tally:
             self.windows_ns.append(self.window_ns)
         _judged(self.plan.arrays["schedule"], self._windows[who : who + 1], int(outcome))
         row = self.plan.arrays["trials"][who, trial - 1]
-        chosen = row["light_from"] and not row["sham"]
-        if row["light_from"] == LightFrom.SHARED_STATE:
-            chosen = chosen and trial == self._lit_trial  # a chosen trial in which nothing rose was dark
+        whose = (0, 1) if self.plan.animals[who] == NO_ANIMAL else (self.plan.animals[who],)
+        lit = any(trial == self._lit_trials[animal] for animal in whose)
+        chosen = row["light_from"] and not row["sham"] and lit  # a chosen trial in which no laser was told on was dark
         if chosen and outcome in (Outcome.SUCCESS, Outcome.MISS):
             self.lit_trials[0] += outcome == Outcome.SUCCESS
             self.lit_trials[1] += 1

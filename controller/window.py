@@ -65,7 +65,9 @@ def open_window(look: Look) -> "subprocess.Popen[bytes]":
 
     What it cannot do it says on standard error, and ends with a status that is not 0.
     """
-    return subprocess.Popen(_command(look), cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen(
+        _command(look), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+    )
 
 
 def show_window(look: Look) -> int:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from PyQt6.QtCore import QSettings
+from PyQt6.QtCore import QSettings, QtMsgType, qInstallMessageHandler
 from PyQt6.QtWidgets import QApplication
 
 from controller.messages.view import Steer
@@ -24,6 +24,7 @@ SEEK_S: Final = 60.0
 """How long a replay may take to come to the moment that is to be drawn."""
 SETTLE: Final = 8
 """Drawings until layouts have found their sizes."""
+NOISE: Final = "propagateSizeHints"
 NEAR_NS: Final = NS_PER_S // 2
 
 
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace, deadline_s: float) -> int:
     link = Link(arguments.endpoint, keys_from(arguments.keys, arguments.server_key))
     try:
         await_first(link, deadline_s)
+        qInstallMessageHandler(_quietly)
         there = QApplication.instance()
         application = there if isinstance(there, QApplication) else QApplication(["duetto"])
         picture = arguments.screenshot is not None
@@ -66,6 +68,7 @@ def run(arguments: argparse.Namespace, deadline_s: float) -> int:
         window.resize(*_size(arguments.size))
         if picture:
             return _draw_into(window, application, arguments.screenshot, arguments.at)
+        _let_go_of_terminal()
         if arguments.at is not None:
             link.ask(Steer(0, "seek", arguments.at))
         window.show()
@@ -75,6 +78,26 @@ def run(arguments: argparse.Namespace, deadline_s: float) -> int:
         return application.exec()
     finally:
         link.close()
+
+
+def _quietly(kind: QtMsgType, _context: object, message: str | None) -> None:
+    """Pass on what Qt has to say, but for what it says of every window that is drawn into memory."""
+    if message is not None and NOISE not in message and kind != QtMsgType.QtDebugMsg:
+        sys.stderr.write(f"duetto: {message}\n")
+
+
+def _let_go_of_terminal() -> None:
+    """Write into a file from now on: whoever reads the terminal's command must not wait for the window."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "duetto"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target = os.open(folder / "window.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except OSError:
+        target = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(target, stream.fileno())
+    os.close(target)
 
 
 def await_first(link: Link, deadline_s: float) -> None:

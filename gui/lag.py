@@ -2,6 +2,7 @@
 
 import resource
 from collections import deque
+from itertools import pairwise
 from typing import Final
 
 from gui.link import Contact
@@ -50,7 +51,7 @@ class Lag:
     def gaps_ms(self) -> list[float]:
         """Return the times from tick to tick, of late, ascending [ms]."""
         begun = list(self._begun)
-        return sorted((later - earlier) / NS_PER_MS for earlier, later in zip(begun, begun[1:], strict=False))
+        return sorted((later - earlier) / NS_PER_MS for earlier, later in pairwise(begun))
 
     def took_ms(self) -> list[float]:
         """Return how long ticks took, of late, ascending [ms]."""
@@ -74,7 +75,7 @@ class Lag:
             tick_late_p50_ms=gaps[len(gaps) // 2] if gaps else 0.0,
             tick_late_max_ms=gaps[-1] if gaps else 0.0,
             behind_ms=max(0.0, (local_ns - contact.heard_ns) / NS_PER_MS),
-            round_trip_ms=contact.round_trip_ns / NS_PER_MS,
+            round_trip_ms=contact.round_trip_ns / NS_PER_MS if contact.round_trip_ns else None,
             dropped=contact.dropped,
             cpu_share=self.cpu_share(local_ns),
         )

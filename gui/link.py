@@ -45,8 +45,6 @@ from realtime.errors import DuettoError
 from realtime.records import EVENT, NO_ANIMAL, NS_PER_MS, NS_PER_S, SOURCE_OPERATOR, Kind, Operator, host_event
 
 PING_NS: Final = 500 * NS_PER_MS
-LOST_NS: Final = 2 * NS_PER_S
-"""After this long without a word, contact is lost."""
 ANSWER_NS: Final = 4 * NS_PER_S
 STOP_NS: Final = 700 * NS_PER_MS
 """How long the session has for a stop before the loop is told past it; only on the same computer."""
@@ -187,6 +185,7 @@ class Link:
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 200)
         self._socket.setsockopt(zmq.RCVHWM, MOST_WAITING)
+        self._socket.setsockopt(zmq.IMMEDIATE, 1)  # what is asked while nobody is there must not be done when they are
         self._socket.setsockopt(zmq.RECONNECT_IVL, 100)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         self._monitor = self._socket.get_monitor_socket(sum(KNOCKS))
@@ -287,12 +286,11 @@ class Link:
         return True
 
     def _keep_contact(self) -> None:
-        """Say hello until someone answers, then ping."""
+        """Say hello until someone answers, then ping: who does not know us any more says so in the answer."""
         now = now_ns()
-        lost = not self.contact.heard_ns or now - self.contact.heard_ns > LOST_NS
-        if (self._number == 0 or lost) and now - self._hello_ns > PING_NS:
+        hello = Hello(PROTOCOL, f"{sockets.gethostname()}:{os.getpid()}")
+        if self._number == 0 and now - self._hello_ns > PING_NS and self._send(hello):
             self._hello_ns = now
-            self._send(Hello(PROTOCOL, f"{sockets.gethostname()}:{os.getpid()}"))
         if now - self._ping_ns > PING_NS:
             self._ping_ns = now
             self._send(Ping(now, self._number))

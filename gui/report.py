@@ -7,6 +7,7 @@ from typing import Final
 
 from PyQt6.QtCore import QTimer
 
+from gui.link import Contact
 from gui.window import MainWindow
 from realtime.clock import now_ns
 
@@ -17,6 +18,7 @@ def write_report(window: MainWindow, path: Path) -> None:
     """Append a line of JSON to ``path`` every second: frames drawn, ticks, their times, memory and processor time."""
 
     def write() -> None:
+        contact = Contact() if window.link is None else window.link.contact
         usage = resource.getrusage(resource.RUSAGE_SELF)
         took, gaps = window.lag.took_ms(), window.lag.gaps_ms()
         line = {
@@ -29,6 +31,9 @@ def write_report(window: MainWindow, path: Path) -> None:
             "gap_max_ms": gaps[-1] if gaps else 0.0,
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "resident_kb": _resident_kb(),
+            "complete_ns": window.complete_ns,
+            "anew": contact.anew,
+            "dropped": contact.dropped,
         }
         with path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")

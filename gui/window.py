@@ -44,6 +44,11 @@ class MainWindow(QMainWindow):
         Where layout and theme are remembered; None remembers nothing.
     theme
         "dark" or "light"; empty as it was last.
+
+    Attributes
+    ----------
+    complete_ns
+        When this window first knew everything, by this computer's clock; 0 before [ns].
     """
 
     def __init__(
@@ -52,7 +57,8 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.scene = Scene()
         self.lag = Lag()
-        self._application, self._link, self._settings = application, link, settings
+        self._application, self.link, self._settings = application, link, settings
+        self.complete_ns = 0
         self._mode = ""
         self._banner_ns = self._own_ns = 0
         self._ended = False
@@ -148,10 +154,10 @@ class MainWindow(QMainWindow):
     # --- what people do -----------------------------------------------------------------------------------------
 
     def _ask(self, wanted: Request | Steer | Choice) -> None:
-        if self._link is None:
+        if self.link is None:
             self.banner.tell("this window is connected to nothing", warn=True)
             return
-        self._link.ask(wanted)
+        self.link.ask(wanted)
 
     def seek(self, at_s: float) -> None:
         """Ask a replay for the moment ``at_s`` after its beginning."""
@@ -201,10 +207,10 @@ class MainWindow(QMainWindow):
         """Take what has come, and draw what is due."""
         begun_ns = now_ns()
         self.lag.began(begun_ns)
-        if self._link is not None:
-            for heard in self._link.heard():
+        if self.link is not None:
+            for heard in self.link.heard():
                 self.take(heard)
-            for asked, answer in self._link.answers():
+            for asked, answer in self.link.answers():
                 self._answered(answer.sentence, done=answer.done, stop=_is_stop(asked))
         self.scene.local_ns = begun_ns
         drawn = [panel for panel in self.panels.values() if self._draw(panel, begun_ns)]
@@ -220,6 +226,7 @@ class MainWindow(QMainWindow):
         self.scene.at(heard.batch.now_ns, heard.local_ns, heard.batch.speed)
         if heard.batch.anew:
             self._all_anew()
+            self.complete_ns = self.complete_ns or now_ns()
 
     def _all_anew(self) -> None:
         mode = self.mode
@@ -265,15 +272,15 @@ class MainWindow(QMainWindow):
             self._banner_ns = local_ns
             self.banner.show_contact(self._contact(local_ns))
             self.banner.show_scene(self.scene)
-        if local_ns - self._own_ns >= OWN_NS and self._link is not None:
+        if local_ns - self._own_ns >= OWN_NS and self.link is not None:
             self._own_ns = local_ns
-            self.scene.own = self.lag.own(self._link.contact)
+            self.scene.own = self.lag.own(self.link.contact)
 
     def _contact(self, local_ns: int) -> str | None:
         """Return what is wrong with the link, or None."""
-        if self._link is None:
+        if self.link is None:
             return None
-        contact = self._link.contact
+        contact = self.link.contact
         if contact.refusal:
             return contact.refusal
         standing = self.scene.standing
@@ -281,7 +288,7 @@ class MainWindow(QMainWindow):
             return None
         silent_ns = local_ns - contact.heard_ns
         if not contact.heard_ns or silent_ns > LOST_NS:
-            return f"no word from {self._link.endpoint} for {silent_ns / NS_PER_S:.0f} s; still trying"
+            return f"no word from {self.link.endpoint} for {silent_ns / NS_PER_S:.0f} s; still trying"
         return None
 
     def _answered(self, sentence: str, *, done: bool, stop: bool) -> None:
@@ -314,8 +321,8 @@ class MainWindow(QMainWindow):
             self._settings.setValue("geometry", self.saveGeometry())
             self._settings.setValue("state", self.saveState(LAYOUT_VERSION))
             self._settings.setValue("theme", self.theme.shade)
-        if self._link is not None:
-            self._link.close()
+        if self.link is not None:
+            self.link.close()
         super().closeEvent(event)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802  (Qt's name)

@@ -97,6 +97,11 @@ class ClockMap:
         """Whether stamps can be mapped: from the first ping on."""
         return self.pings > 0
 
+    @property
+    def offset_ns(self) -> int:
+        """How much later than the device's clock the session clock reads, at the newest fit; 0 before the first."""
+        return self._host_ref_ns - self._device_ref_ns
+
     def add_ping(self, sent_ns: int, received_ns: int, device_ns: int) -> bool:
         """Take one ping's times.
 

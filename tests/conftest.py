@@ -1,10 +1,14 @@
 """What every test has: nothing may be left running, and warnings are errors."""
 
+import os
 import threading
 from collections.abc import Iterator
 
 import psutil
 import pytest
+
+for _name in ("DISPLAY", "WAYLAND_DISPLAY"):
+    os.environ.pop(_name, None)  # no test opens a window on the screen of whoever runs it
 
 
 def _descendants() -> set[psutil.Process]:

@@ -85,12 +85,13 @@ def _run_live(order: Order, *, headless: bool, start: bool, listen: str) -> int:
     """Run with real processes, and a window where there is a display; return the exit status."""
     from controller.bus import make_folder, remove_folder
     from controller.reception import Reception
-    from controller.viewing.locks import lock_from
+    from controller.viewing.locks import check_free, invitation, lock_from
     from controller.window import has_display
 
     lock = lock_from(listen)
     if lock is not None:
-        click.echo(f"watch it from another computer: duetto monitor {listen} --server-key {lock[1].public}", err=True)
+        check_free(listen)
+        click.echo(invitation(listen, lock[1]), err=True)
     if headless or not has_display():
         return _run_session(order, listen=listen)
     sockets = make_folder()

@@ -144,6 +144,8 @@ class Counts(msgspec.Struct, frozen=True, tag="counts"):
     """How long each valve was open, by the device's own edges."""
     water_ul: tuple[float | None, float | None]
     """The same through the calibration; None where there is none."""
+    free_ul: tuple[float | None, float | None]
+    """What of it was given by hand."""
     lit_s: tuple[float, float]
     outcomes: dict[str, int]
     """Trials by the name of their outcome."""
@@ -284,17 +286,6 @@ class Playhead(msgspec.Struct, frozen=True, tag="playhead"):
     """Share of the brains' messages that has been looked through, 0 to 1."""
 
 
-class Moment(msgspec.Struct, frozen=True):
-    """Something in a recorded session that happened at one moment."""
-
-    t_ns: int
-    """When the loop took it [ns]: from then on it is shown."""
-    code: int
-    """:class:`realtime.records.Operator`, ``Fault`` or ``Level``, by what it stands in."""
-    animal: int = -1
-    """0 A, 1 B, -1 neither."""
-
-
 class Span(msgspec.Struct, frozen=True):
     """Something in a recorded session that lasted: a trial, or light."""
 
@@ -315,11 +306,8 @@ class Overview(msgspec.Struct, frozen=True, tag="overview"):
     trials: list[Span]
     light: list[Span]
     """When lasers reported that they were on."""
-    faults: list[Moment]
-    acts: list[Moment]
-    """What people did, notes left out."""
-    crossings: list[Moment]
-    """Of estimates, as the loop took them."""
+    events: bytes
+    """What broke, what people did (notes left out) and which crossings the loop took: EVENT (n,), little-endian."""
     notes: list[Note]
 
 

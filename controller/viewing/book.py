@@ -79,6 +79,7 @@ class Book:
     licks: list[int] = field(default_factory=lambda: [0, 0])
     free: list[int] = field(default_factory=lambda: [0, 0])
     water_ul: list[float | None] = field(default_factory=lambda: [None, None])
+    free_ul: list[float | None] = field(default_factory=lambda: [None, None])
     gaps: int = 0
     """Events before which others of their device are missing."""
     _opening: frozenset[int] = field(init=False)
@@ -86,6 +87,8 @@ class Book:
     _open: list[_Open] = field(init=False)
     _held: list[tuple[int, _Open]] = field(default_factory=list)
     _free_due: dict[int, int] = field(default_factory=dict)
+    _free_now: set[int] = field(default_factory=set)
+    """Valves that are open for a reward by hand."""
     _on_ns: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -95,7 +98,7 @@ class Book:
         self._marking = states_with(self.plan, Action.MARK_FIRST)
         for animal in range(2):
             if self.calibration.valve(Line(Line.VALVE_A + animal)) is not None:
-                self.water_ul[animal] = 0.0
+                self.water_ul[animal] = self.free_ul[animal] = 0.0
 
     def copy(self) -> Self:
         """Return a book that goes on from here by itself."""
@@ -165,11 +168,16 @@ class Book:
             elif self._free_due.get(line):
                 self._free_due[line] -= 1
                 self.free[animal] += 1
+                self._free_now.add(line)
             return
         on_ns = self._on_ns.pop(line, None)
         entry = self.calibration.valve(Line(line)) if kind == Kind.VALVE_OFF else None
         if entry is not None and on_ns is not None:
-            self.water_ul[animal] = (self.water_ul[animal] or 0.0) + curve_of(entry).output((t_ns - on_ns) / NS_PER_MS)
+            given_ul = curve_of(entry).output((t_ns - on_ns) / NS_PER_MS)
+            self.water_ul[animal] = (self.water_ul[animal] or 0.0) + given_ul
+            if line in self._free_now:
+                self.free_ul[animal] = (self.free_ul[animal] or 0.0) + given_ul
+        self._free_now.discard(line)
 
     def _end(self, who: int, event: np.void) -> None:
         """A trial ended: make its row, which waits for the laser's edge."""
@@ -235,6 +243,7 @@ class Book:
             free=_pair(self.free),
             open_s=(tally.open_s[0], tally.open_s[1]),
             water_ul=(self.water_ul[0], self.water_ul[1]),
+            free_ul=(self.free_ul[0], self.free_ul[1]),
             lit_s=(tally.lit_s[0], tally.lit_s[1]),
             outcomes={outcome.name: n for outcome, n in tally.outcomes.items()},
             lit=(lit, all_lit),

@@ -16,9 +16,14 @@ from controller.log import LogReader
 from controller.messages import Cells, Crossing, Neural, Restart, Subspace, Synchrony
 from controller.neural.channels import NEURAL_TOPICS, decode_message
 from controller.viewing.album import MOST_OLD, RECENT_NS
+from realtime.records import NS_PER_S
 
 STRIDES: Final = (64, 16, 4, 1)
 """One in so many chunks is looked through, then one in fewer ..."""
+SLOTS: Final = MOST_OLD - 100
+"""Of as many spans of time one estimate is kept: so few that the album need not drop every other one of them."""
+MARGIN_NS: Final = NS_PER_S
+"""A minute of frames counts from the newest frame, which may be from a moment ago."""
 MOST_HELD: Final = 40_000
 """Messages of recently read chunks that are held, so that a moment close by is there at once."""
 OLD_TOPICS: Final = frozenset(("/neural/cells", "/neural/restarts", "/neural/crossings", "/subspace", "/synchrony"))
@@ -48,7 +53,7 @@ class LoggedBrains:
 
     def __init__(self, log: LogReader, epoch_ns: int, begin_ns: int, end_ns: int) -> None:
         self._log, self._epoch_ns, self._begin_ns = log, epoch_ns, begin_ns
-        self._slot_ns = max(1, (end_ns - begin_ns) // MOST_OLD)
+        self._slot_ns = max(1, (end_ns - begin_ns) // SLOTS)
         self._chunks = log.chunks(NEURAL_TOPICS)
         spans = np.array([log.chunk_span(chunk) for chunk in self._chunks], np.uint64).reshape(-1, 2)
         self._spans_ns = spans.astype(np.int64) - epoch_ns
@@ -97,7 +102,7 @@ class LoggedBrains:
 
     def until(self, t_ns: int) -> list[Neural]:
         """Return what matters of all that was said until a moment, by rising time; raises as :meth:`between`."""
-        recent_ns = t_ns - RECENT_NS
+        recent_ns = t_ns - RECENT_NS - MARGIN_NS
         old = [one for one in (*self._rare.values(), *self._kept.values()) if one.t_ns <= recent_ns]
         old.sort(key=lambda one: (one.t_ns, one.message.seq))
         return [one.message for one in old] + self.between(recent_ns, t_ns)

@@ -73,6 +73,10 @@ class Ledger:
         self._pages = [Page(book, Sums(book))]
         self._rows: list[TrialRow] = []
 
+    def first(self) -> Page:
+        """Return the page before the first event, to be gone on with."""
+        return self._pages[0].copy()
+
     @property
     def complete(self) -> bool:
         """Whether every part of the session can be reached at once."""

@@ -12,7 +12,7 @@ from controller.bus import Lock
 from controller.viewing.keyring import AllowedNow, allowed, own_keys
 from realtime.errors import DuettoError
 
-ADDRESS: Final = re.compile(r"tcp://(\*|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):(\d{1,5})")
+ADDRESS: Final = re.compile(r"tcp://(\*|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):([0-9]{1,5})")
 EVERYWHERE: Final = ("*", "0.0.0.0")  # noqa: S104 (what people write who mean every network; keys are needed there too)
 EXAMPLE: Final = "such as tcp://192.168.1.5:5757, or tcp://*:5757 for every network of this computer"
 

@@ -16,25 +16,21 @@ from controller.messages.view import (
     Choice,
     Opening,
     Playhead,
-    Records,
     Remark,
     Steer,
     TrialRow,
-    Trials,
     View,
     Wish,
     encode_view,
 )
 from controller.viewing.album import RECENT_NS, Album
-from controller.viewing.book import shown
-from controller.viewing.brains import LoggedBrains
 from controller.viewing.feed import Answered
-from controller.viewing.ledger import Ledger, Page
+from controller.viewing.ledger import Page
 from controller.viewing.overview import openings_of, overview_of
+from controller.viewing.past import past_of
 from controller.viewing.proving import Proving
 from controller.viewing.recording import Recording
 from realtime import clock
-from realtime.errors import DuettoError
 from realtime.records import NS_PER_MS, NS_PER_S
 
 SLOWEST: Final = 0.1
@@ -85,21 +81,14 @@ class Logged:
     ) -> None:
         self._now_ns = now_ns
         self._log = recording = Recording.open(session)
-        self._events = recording.events
-        self._taken_ns = np.maximum.accumulate(recording.events["arrival_ns"])
+        self._past = past_of(recording)
         self._openings_ns = openings_of(recording.events, recording.plan)
         self._overview = overview_of(recording.events, recording.plan, recording.notes)
-        self._ledger = Ledger(recording.events, recording.plan, recording.calibration)
-        try:
-            self._brains = _brains_of(recording)
-        except DuettoError:
-            recording.close()
-            raise
         self._proving = Proving(recording, start=prove)
         self._remarks = [Remark(recording.begin_ns, sentence) for sentence in recording.faults()]
-        self._playing, self._chosen = False, speed
-        self._anew, self._anew_ns, self._levels = False, now_ns(), 0
-        self._told_ns, self._told_proof, self._told_read = now_ns(), self._proving.sentence, self._read
+        self._playing, self._chosen, self._searching = False, speed, True
+        self._anew, self._anew_ns, self._told_fineness = False, now_ns(), 0
+        self._told_ns, self._told_proof, self._told_read = now_ns(), self._proving.sentence, self._past.read
         self._unsaid: list[View] = []
         self._place(recording.begin_ns)
 
@@ -135,33 +124,21 @@ class Logged:
             speed=self._chosen,
             proof=self._proving.sentence,
             proven=self._proving.proven,
-            read=self._read,
+            read=self._past.read,
         )
 
     @property
     def looked_through(self) -> bool:
         """Whether the whole log has been looked through and everything said of it."""
-        return self._read == 1.0 and self._ledger.complete and self._proving.over and not self._is_finer
-
-    @property
-    def _read(self) -> float:
-        return 1.0 if self._brains is None else self._brains.read
-
-    @property
-    def _is_finer(self) -> bool:
-        return self._brains is not None and self._brains.levels > self._levels
+        return self._past.complete and self._proving.over and self._told_fineness == self._past.fineness
 
     # --- what is shown ------------------------------------------------------------------------------------------
 
     def everything(self) -> list[bytes]:
         """Return all that there is to see at this moment."""
-        album, t_ns = Album(), self._t_ns
-        shown_so_far = shown(self._events[: self._page.count])
-        told: list[View] = [self.opening, self._overview, Records(shown_so_far.tobytes()), Trials(self._rows)]
-        told += self._page.summed()
-        told += [] if self._brains is None else self._brains.until(t_ns)
-        told += [note for note in self._log.notes if note.t_ns <= t_ns]
-        for one in (*told, *self._remarks, self.playhead):
+        album = Album()
+        told = self._past.until(self._t_ns, self._page, self._rows)
+        for one in (self.opening, self._overview, *told, *self._remarks, self.playhead):
             album.take(one)
         return album.everything()
 
@@ -170,7 +147,7 @@ class Logged:
         self._move()
         self._look_further()
         news, self._unsaid = self._unsaid, []
-        proof, read = self._proving.sentence, self._read
+        proof, read = self._proving.sentence, self._past.read
         moved = self.speed > 0 and self._now_ns() - self._told_ns >= PLAYHEAD_NS
         if news or moved or (proof, read) != (self._told_proof, self._told_read):
             self._told_ns, self._told_proof, self._told_read = self._now_ns(), proof, read
@@ -197,15 +174,11 @@ class Logged:
         self._t_ns = min(max(t_ns, self._log.begin_ns), self._log.end_ns)
         self._hand = _Hand(self._t_ns, self._now_ns())
         self._whole_ns = self._t_ns - RECENT_NS
-        page, rows = self._ledger.at(self._count_until(self._t_ns))
+        page, rows = self._past.ledger.at(self._past.count_until(self._t_ns))
         self._page: Page = page
         self._rows: list[TrialRow] = rows
         self._voice = page.voice()
         self._unsaid = []
-
-    def _count_until(self, t_ns: int) -> int:
-        """Return how many events the loop had taken at a moment."""
-        return int(np.searchsorted(self._taken_ns, t_ns, "right"))
 
     def _move(self) -> None:
         """Let the playhead go as far as the clock says."""
@@ -222,36 +195,24 @@ class Logged:
 
     def _go_on(self, t_ns: int) -> None:
         """Say what was new between the playhead and a later moment."""
-        events = self._events[self._page.count : self._count_until(t_ns)]
-        chosen = shown(events)
-        if chosen.size:
-            self._unsaid.append(Records(chosen.tobytes()))
-        rows = self._page.add(events) + self._ledger.last_rows(self._page)
-        if rows:
-            self._rows += rows
-            self._unsaid.append(Trials(rows))
-        if self._brains is not None:
-            self._unsaid += self._brains.between(self._t_ns, t_ns)
-        self._unsaid += [note for note in self._log.notes if self._t_ns < note.t_ns <= t_ns]
-        self._unsaid += self._voice.due(self._now_ns())
+        told, rows = self._past.between(self._t_ns, t_ns, self._page)
+        self._rows += rows
+        self._unsaid += [*told, *self._voice.due(self._now_ns())]
         self._t_ns = t_ns
 
     def _look_further(self) -> None:
         """Look through what is not shown yet, for a moment."""
-        until_ns = clock.now_ns() + BACKGROUND_NS
-        while not self._ledger.complete and clock.now_ns() < until_ns:
-            self._ledger.step()
         if self._proving.ended():
             self._remark(self._proving.remark)
-        if self._brains is None:
-            return
-        if clock.now_ns() < until_ns:
-            before = self._read
-            self._brains.look_further(lambda: clock.now_ns() >= until_ns)
-            if before < 1.0 and self._read == 1.0:
-                self._remark(*(one for one in self._log.faults() if one not in {said.text for said in self._remarks}))
-        if self._is_finer and (self._now_ns() - self._anew_ns >= ANEW_NS or self._read == 1.0):
-            self._levels = self._brains.levels
+        past, until_ns = self._past, clock.now_ns() + BACKGROUND_NS
+        if self._searching:
+            past.look_further(lambda: clock.now_ns() >= until_ns)
+            self._searching = not past.complete
+            if not self._searching:  # chunks that turned out to be damaged
+                said = {remark.text for remark in self._remarks}
+                self._remark(*(fault for fault in self._log.faults() if fault not in said))
+        if past.fineness > self._told_fineness and (past.complete or self._now_ns() - self._anew_ns >= ANEW_NS):
+            self._told_fineness = past.fineness
             if self._whole_ns > self._log.begin_ns:  # what came after that, viewers have been told without a choice
                 self._begin_anew()
 
@@ -329,11 +290,3 @@ class Logged:
             return Answer(False, f"there is no {'later' if trials > 0 else 'earlier'} trial")
         self._seek(int(openings[place]))
         return Answer(True, f"at {self._seconds:.1f} s, where a trial opens")
-
-
-def _brains_of(recording: Recording) -> LoggedBrains | None:
-    """Return what the log says of brains, if it does."""
-    if not recording.has_brains:
-        return None
-    epoch_ns = recording.opening.epoch_ns - recording.begin_ns
-    return LoggedBrains(recording.log, epoch_ns, recording.begin_ns, recording.end_ns)

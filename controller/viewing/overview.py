@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.messages.view import Moment, Note, Overview, Span
+from controller.messages.view import Note, Overview, Span
 from controller.plan import Plan
 from controller.viewing.book import states_with
 from realtime.machine import Action
@@ -29,14 +29,13 @@ def overview_of(events: Events, plan: Plan, notes: list[Note]) -> Overview:
     notes
         All of them, in order.
     """
-    crossings = events[(events["kind"] == Kind.NEURAL) & (events["source"] == SOURCE_ESTIMATOR)]
-    acts = events[(events["kind"] == Kind.OPERATOR) & (events["value"] != Operator.NOTE)]
+    kind = events["kind"]
+    act = (kind == Kind.OPERATOR) & (events["value"] != Operator.NOTE)
+    crossing = (kind == Kind.NEURAL) & (events["source"] == SOURCE_ESTIMATOR)
     return Overview(
         trials=_trials(events, plan),
         light=[*_light(events, Line.LASER_A), *_light(events, Line.LASER_B)],
-        faults=_moments(events[events["kind"] == Kind.FAULT], "value"),
-        acts=_moments(acts, "value"),
-        crossings=_moments(crossings, "line"),
+        events=events[act | crossing | (kind == Kind.FAULT)].tobytes(),
         notes=notes,
     )
 
@@ -46,11 +45,6 @@ def _opening(events: Events, plan: Plan) -> NDArray[np.bool_]:
     opening = np.fromiter(states_with(plan, Action.OPEN_TRIAL), np.int64)
     chosen: NDArray[np.bool_] = (events["kind"] == Kind.STATE) & np.isin(events["state"], opening)
     return chosen
-
-
-def _moments(events: Events, code: str) -> list[Moment]:
-    columns = (events[name].tolist() for name in ("arrival_ns", code, "animal"))
-    return [Moment(t_ns, int(value), animal) for t_ns, value, animal in zip(*columns, strict=True)]
 
 
 def _trials(events: Events, plan: Plan) -> list[Span]:

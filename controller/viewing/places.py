@@ -1,10 +1,12 @@
 """Where to watch: from what a person names, or does not name, to the address of a session that is there."""
 
-import json
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from controller.bus import BusError, find_views, is_key
 from controller.log import LOG_NAME
@@ -51,7 +53,14 @@ class Place:
     server_key: str = ""
 
 
-def find_place(named: str = "", server_key: str = "") -> Place:
+class _Live(msgspec.Struct, frozen=True):
+    """What live.json and replay.json say, as far as it matters here."""
+
+    view: str = ""
+    pid: int = 0
+
+
+def find_place(named: str = "", server_key: str = "", wait_s: float = NAMED_S) -> Place:
     """Return where to watch.
 
     On this computer somebody answers there. Whether a session on another one does is for the window to find out: it
@@ -63,6 +72,8 @@ def find_place(named: str = "", server_key: str = "") -> Place:
         A session's folder, ``ipc://PATH``, ``tcp://HOST:PORT``, or empty for the only session that runs here.
     server_key
         The public key of a session on another computer.
+    wait_s
+        How long a session of this computer that was named has to answer.
 
     Raises
     ------
@@ -76,9 +87,10 @@ def find_place(named: str = "", server_key: str = "") -> Place:
     if not named:
         return Place(_only_one())
     if named.startswith("ipc://"):
-        _insist(named, f"nobody answers at {named}; is the session still running?")
+        if not _answers(named, wait_s):
+            raise NothingThere(f"nobody answers at {named}; is the session still running?")
         return Place(named)
-    return Place(_in_folder(Path(named)))
+    return Place(_in_folder(Path(named), wait_s))
 
 
 def _elsewhere(named: str, server_key: str) -> Place:
@@ -124,35 +136,43 @@ def _says_found(found: Found) -> str:
     return found.endpoint
 
 
-def _in_folder(folder: Path) -> str:
+def _in_folder(folder: Path, wait_s: float) -> str:
     """Return where the session in a folder can be watched, or its replay."""
     if not folder.is_dir():
         raise NoPlace(f"{folder} is no folder; name a session's folder, ipc://PATH or tcp://HOST:PORT")
     for name in (LIVE_NAME, REPLAY_NAME):
-        endpoint = _view_of(folder / name)
-        if endpoint and _answers(endpoint):
+        endpoint, runs = _said_in(folder / name)
+        if endpoint and _answers(endpoint, wait_s):
             return endpoint
+        if runs:
+            raise NothingThere(
+                f"the session in {folder} runs, but what serves its windows does not answer; it is started anew when "
+                "it fails, so try again in a few seconds"
+            )
     if not any((folder / name).exists() for name in (METADATA_NAME, LOG_NAME, LIVE_NAME)):
         raise NoPlace(f"{folder} is no session's folder; name one that 'duetto run' has printed")
     raise HasEnded(f"the session in {folder} has ended; see it again: duetto replay {shlex.quote(str(folder))}")
 
 
-def _view_of(path: Path) -> str:
-    """Return what a session or replay says where its viewers connect; empty where it does not."""
+def _said_in(path: Path) -> tuple[str, bool]:
+    """Return where a session or replay says that it can be watched, and whether its process lives."""
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return str(said["view"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        said = msgspec.json.decode(path.read_bytes(), type=_Live)
+    except (OSError, msgspec.DecodeError):
+        return "", False
+    return said.view, said.pid > 0 and _lives(said.pid)
 
 
-def _answers(endpoint: str) -> bool:
+def _lives(pid: int) -> bool:
     try:
-        return bool(answering([endpoint], NAMED_S))
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _answers(endpoint: str, wait_s: float) -> bool:
+    try:
+        return bool(answering([endpoint], wait_s))
     except BusError:
         return False
-
-
-def _insist(endpoint: str, sentence: str) -> None:
-    if not _answers(endpoint):
-        raise NothingThere(sentence)

@@ -92,6 +92,7 @@ class EventList(Panel):
             return
         self._seen = seen
         self.table.entries.opening = self.scene.opening
+        self.table.entries.started_ns = self.scene.started_ns
         new = self._entries.read()
         if len(new) > MOST_ONE_BY_ONE:
             self._show_all()

@@ -20,12 +20,12 @@ In a replay nothing is connected; delays and losses are the log's.
 
 from typing import ClassVar, Final
 
-from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from gui.panel import Area, Panel
 from gui.parts.facts import Fact, FactList, heading
+from gui.parts.figures import counted
 from gui.parts.histogram import LatencyHistogram
 from gui.parts.keeping_up import own_facts
 from gui.parts.losses import losses_of
@@ -39,12 +39,12 @@ from gui.theme import Theme
 WIDE_PX: Final = 1180
 MIDDLE_PX: Final = 640
 _PLACES: Final = {
-    WIDE_PX: ((0, 0, 1, 5), (0, 5, 1, 5), (0, 10, 1, 3), (0, 13, 1, 4), (0, 17, 1, 4)),
+    WIDE_PX: ((0, 0, 1, 10), (0, 10, 1, 13), (0, 23, 1, 6), (0, 29, 1, 9), (0, 38, 1, 8)),
     MIDDLE_PX: ((0, 0, 1, 3), (0, 3, 1, 3), (1, 0, 1, 2), (1, 2, 1, 2), (1, 4, 1, 2)),
     0: ((0, 0, 1, 1), (1, 0, 1, 1), (2, 0, 1, 1), (3, 0, 1, 1), (4, 0, 1, 1)),
 }
 """Row, column and their spans of the five parts, from which width on."""
-_COLUMNS: Final = 21
+_COLUMNS: Final = 46
 REPLAY: Final = "a replay: nothing is connected"
 WAITING: Final = "not yet: no session has told how it stands"
 
@@ -75,7 +75,8 @@ class LatencyPart(QWidget):
             words = "not yet: no reward was earned"
         else:
             self.histogram.show_latency(latency)
-            words = "simulated wire" if _is_simulated(scene) else "by the devices' own stamps"
+            wire = "simulated wire" if _is_simulated(scene) else "by the devices' own stamps"
+            words = f"{wire} · {counted(latency.spreads[0].n, 'reward')}"
         if latency is not None and latency.missing:
             words += f" · ▲ {latency.missing} without an edge"
         if self.words.text() != words:
@@ -118,7 +119,6 @@ class Rig(Panel):
         area = QScrollArea()
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(self._inner)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -128,7 +128,7 @@ class Rig(Panel):
 
     def anew(self) -> None:
         """Begin with an empty sheet."""
-        self._seen: tuple[int, ...] = ()
+        self._seen: dict[str, tuple[int, ...]] = {}
         self._own_seen: Own | None = None
         self._stored = -1
         self._rate = JournalRate()
@@ -161,16 +161,21 @@ class Rig(Panel):
         if self.scene.own is not self._own_seen or not self._seen:
             self._own_seen = self.scene.own
             self.own.show_facts(own_facts(self.scene.own))
-        named = ("opening", "counts", "latency", "standing", "storage", "playhead")
-        seen = tuple(self.scene.changes.get(name, 0) for name in named)
-        if seen == self._seen:
-            return
-        self._seen = seen
-        self._show_processes()
-        self.latency.show_scene(self.scene)
-        missing = self.scene.latency.missing if self.scene.latency else 0
-        self.losses.show_facts(losses_of(self.scene.counts, self.scene.standing, missing))
-        self._show_storage()
+        if self._has_changed("processes", "opening", "standing"):
+            self._show_processes()
+        if self._has_changed("latency", "opening", "latency"):
+            self.latency.show_scene(self.scene)
+        if self._has_changed("losses", "counts", "latency", "standing"):
+            missing = self.scene.latency.missing if self.scene.latency else 0
+            self.losses.show_facts(losses_of(self.scene.counts, self.scene.standing, missing))
+        if self._has_changed("storage", "opening", "standing", "storage"):
+            self._show_storage()
+
+    def _has_changed(self, part: str, *messages: str) -> bool:
+        """Return whether any of these kinds of message has come since a part was last drawn."""
+        seen = tuple(self.scene.changes.get(name, 0) for name in messages)
+        before, self._seen[part] = self._seen.get(part), seen
+        return seen != before
 
     def _show_processes(self) -> None:
         """Show how each process stands."""

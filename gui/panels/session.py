@@ -112,7 +112,7 @@ class SessionPanel(Panel):
         """Return the page of a session that has begun."""
         page = QWidget()
         layout = QVBoxLayout(page)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(0, 0, 4, 0)
         layout.setSpacing(4)
         figures = QWidget()
         row = QHBoxLayout(figures)
@@ -183,8 +183,9 @@ class SessionPanel(Panel):
     def refresh(self) -> None:
         """Show the session as it is now."""
         scene = self.scene
+        self.controls.lapse()
         seconds = int(elapsed_s(scene))
-        now = (*(scene.changes.get(kind) for kind in READ), scene.opening, seconds, self.controls.waits())
+        now = (*(scene.changes.get(kind) for kind in READ), scene.opening, seconds)
         if now == self._drawn:
             return
         self._drawn = now

@@ -82,7 +82,7 @@ class SharedPanel(Panel):
         correlation = Section(self.correlation, "Correlation", 184, 5)
         projections = Section(self.projections, "Projections", 140, 5)
         synchrony = Section(self.synchrony, "Synchrony", 124, 3)
-        variance = Section(self.variance, "Variance", 124, 2)
+        variance = Section(self.variance, "Variance", 124, 1)
         self.sections = Sections(
             (correlation, projections, synchrony, variance),
             ((projections, variance), (correlation, synchrony)),
@@ -188,13 +188,13 @@ class SharedPanel(Panel):
         """Return how the estimate stands, of which cells, and whether the estimators began anew."""
         latest = shown.history.latest
         told = [] if not shown.standing.sentence else [shown.standing.sentence]
+        anew_ns = restarted_ns(self.scene, shown.history.series)
+        if anew_ns is not None:
+            told.append(f"the estimators began anew at {clock_of(self.scene, anew_ns)}; grey is from before")
         if latest is not None and shown.standing.usable:
             what = "all cells" if latest.cells == ALL else f"{latest.cells} cells"
             told.append(
                 f"{what}: {latest.n_cells[0]} of A, {latest.n_cells[1]} of B; "
                 f"{latest.n_independent:.0f} independent samples"
             )
-        anew_ns = restarted_ns(self.scene, shown.history.series)
-        if anew_ns is not None:
-            told.append(f"the estimators began anew at {clock_of(self.scene, anew_ns)}; grey is from before")
         return "; ".join(told)

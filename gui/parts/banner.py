@@ -233,7 +233,6 @@ class Banner(QWidget):
         text, warn = (self._lost, True) if self._lost is not None else self._latest or (NOTHING_SAID, False)
         quiet = self._theme.dim if self._latest is None else self._theme.text
         self.sentence.setText(MARK + text if warn else text)
-        self.sentence.setToolTip(text)
         self.sentence.setStyleSheet(f"color: {self._theme.warn if warn else quiet};")
         among = f", {self.earlier_warnings} of them ⚠" if self.earlier_warnings else ""
         self.count.setText(f"{self.earlier} earlier{among}: see Events" if self.earlier else "")

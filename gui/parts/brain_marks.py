@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gui.scene import Scene
-from gui.scene.spans import Span, Spans
+from gui.scene.spans import Span
 from realtime.records import Role, line_of
 
 
@@ -37,9 +37,7 @@ def marks_of(scene: Scene, animal: int, start_ns: int, end_ns: int) -> Marks:
             break
         if row.first_ns is not None and row.first >= 0 and start_ns <= row.first_ns <= end_ns:
             firsts.append((row.first, row.first_ns))
-    spans: Spans | None = getattr(scene, "spans", None)
-    if spans is None:
-        return Marks(tuple(firsts))
+    spans = scene.spans
     opened = spans.between(line_of(Role.VALVE, animal), start_ns, end_ns)
     lit = spans.between(line_of(Role.LASER, animal), start_ns, end_ns)
     return Marks(tuple(firsts), tuple(span.on_ns for span in opened if span.on_ns >= start_ns), tuple(lit))

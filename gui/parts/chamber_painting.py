@@ -83,7 +83,11 @@ class Painting:
             painter.setPen(self.theme.pen("dim", 1.5))
             painter.drawLine(QPointF(at.x() - radius, at.y()), QPointF(at.x() + radius, at.y()))
         words = "poke" if beam.wired else "poke: not wired"
-        self._label(animal, at, -0.65 if ring is not None else 0.0, f"{words}: broken" if beam.shown else words)
+        lines = -0.65 if ring is not None else 0.0
+        if beam.shown:
+            self._label(animal, at, lines, f"{words}: broken", "text")
+        else:
+            self._label(animal, at, lines, words)
 
     def _water_port(self, animal: int, half: Half) -> None:
         """Draw a spout: its tip is filled while a tongue is there, and a drop hangs at it while the valve is open."""
@@ -100,7 +104,10 @@ class Painting:
             self._drop(QPointF(at.x() + outer * 2.4 * radius, at.y()), radius)
         said = [word for word, one in (("open", half.valve), ("lick", half.lick)) if one.shown]
         words = "water" if wired else "water: not wired"
-        self._label(animal, at, 0.0, f"{words}: {', '.join(said)}" if said else words)
+        if said:
+            self._label(animal, at, 0.0, f"{words}: {', '.join(said)}", "text")
+        else:
+            self._label(animal, at, 0.0, words)
 
     def _drop(self, at: QPointF, radius: float) -> None:
         path = QPainterPath(QPointF(at.x(), at.y() - 1.7 * radius))
@@ -130,8 +137,7 @@ class Painting:
         pen.setColor(QColor(self.theme.animals[ring.animal]))
         pen.setCapStyle(Qt.PenCapStyle.FlatCap)
         painter.setPen(pen)
-        around = QRectF(at.x() - radius, at.y() - radius, 2 * radius, 2 * radius)
-        painter.drawArc(around, TOP, -round(ring.share * 360 * 16))
+        painter.drawArc(around(at, 2 * radius, 2 * radius), TOP, -round(ring.share * 360 * 16))
         self._label(animal, at, 0.65, ring.words, QColor(self.theme.animals[animal]), bold=True)
 
     # --- the mice -----------------------------------------------------------------------------------------------
@@ -185,4 +191,4 @@ class Painting:
         """Write beside a port, so many lines below its middle."""
         down = QPointF(at.x(), at.y() + lines * 1.25 * self.layout.em)
         where, flags = self._beside(animal, down, self.layout.ring_radius * 1.35)
-        self._writing.text(where, words, "text" if ": " in words and not bold else colour, flags, bold=bold)
+        self._writing.text(where, words, colour, flags, bold=bold)

@@ -41,10 +41,9 @@ class ChamberView(QWidget):
         return QSize(460, 320)
 
     def show_chamber(self, chamber: Chamber) -> None:
-        """Draw this from now on; nothing happens where it is what is drawn already."""
-        if chamber != self.chamber:
-            self.chamber = chamber
-            self.update()
+        """Draw this from now on."""
+        self.chamber = chamber
+        self.update()
 
     def layout_now(self) -> Layout:
         """Return where everything is."""

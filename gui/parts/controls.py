@@ -5,7 +5,7 @@ Arming lasers and ending the session take a second click within 3 s. The red sto
 
 from typing import Final, Literal
 
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
 from controller.messages import Request, Verb
@@ -39,6 +39,7 @@ class Controls(QWidget):
         super().__init__()
         self._scene = scene
         self._arming, self._stopping = Twice(), Twice()
+        self._shown_waiting = (False, False)
         self.pause = QPushButton("&Pause")
         self.stop = QPushButton("&Stop session")
         self.rewards = {animal: QPushButton(f"Reward &{animal}") for animal in BOTH}
@@ -72,6 +73,8 @@ class Controls(QWidget):
         layout.addWidget(self.why, 4, 0, 1, 2)
 
     def _connect(self) -> None:
+        for button in (self.pause, self.stop, self.arm, *self.rewards.values(), *self.lasers.values()):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a space bar after a click gives nothing a second time
         self.pause.clicked.connect(self._pause)
         self.stop.clicked.connect(self._stop)
         self.arm.clicked.connect(self._arm)
@@ -111,7 +114,12 @@ class Controls(QWidget):
         self._arming.forget()
         self._stopping.forget()
 
-    def waits(self) -> tuple[bool, bool]:
+    def lapse(self) -> None:
+        """Show that a second click is waited for no longer, once it is not."""
+        if self._waits() != self._shown_waiting:
+            self._show_twice()
+
+    def _waits(self) -> tuple[bool, bool]:
         """Return whether a second click is waited for: to arm, to stop."""
         local_ns = self._scene.local_ns
         return self._arming.waits(local_ns), self._stopping.waits(local_ns)
@@ -146,7 +154,7 @@ class Controls(QWidget):
 
     def _show_twice(self) -> None:
         """Show what the session says of its lasers, and where a second click is waited for."""
-        arming, stopping = self.waits()
+        arming, stopping = self._shown_waiting = self._waits()
         self.arm.setChecked(self._is_armed)
         if self._is_armed:
             self.arm.setText("Lasers ARMED: disar&m")

@@ -73,7 +73,7 @@ class NullPlot(SessionPlot):
         self.band = Band(theme.colour("dim", 70))
         self.addItem(self.band)
         self.mean = self.curve(theme.pen("dim"))
-        self.past = self.curve(theme.pen("edge"))
+        self.past = self.curve(theme.pen("dim", alpha=130))
         self.now = self.curve(theme.pen("text"))
         self.marks = self.curve(theme.pen("edge"))
         self.shown: NDArray[np.float64] = np.zeros(0)

@@ -33,11 +33,12 @@ class Elided(QLabel):
         """Draw what fits."""
         room = self.contentsRect().adjusted(self.margin(), 0, -self.margin(), 0)
         shown = self.fontMetrics().elidedText(self.text(), self._where, room.width())
-        if shown == self.text():
+        tip = "" if shown == self.text() else self.text()
+        if self.toolTip() != tip:
+            self.setToolTip(tip)
+        if not tip:
             super().paintEvent(event)
             return
-        if self.toolTip() != self.text():
-            self.setToolTip(self.text())
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
         painter.drawText(room, self.alignment() | Qt.AlignmentFlag.AlignVCenter, shown)

@@ -38,6 +38,8 @@ class EntryModel(QAbstractTableModel):
         self._theme = theme
         self._entries: list[Entry] = []
         self.opening: Opening | None = None
+        self.started_ns = 0
+        """The session time counts from here [ns]."""
         self.removed = 0
         """Lines that have left at the top."""
 
@@ -90,7 +92,7 @@ class EntryModel(QAbstractTableModel):
         if column == CLOCK:
             return figures.clock_time(opening.epoch_ns + entry.t_ns - opening.start_ns) if opening else ""
         if column == SESSION:
-            return figures.session_time((entry.t_ns - opening.start_ns) / NS_PER_S) if opening else ""
+            return figures.session_time((entry.t_ns - self.started_ns) / NS_PER_S) if opening else ""
         return entry.mark if column == MARK else entry.sentence
 
     def _colour(self, entry: Entry, column: int) -> QColor:

@@ -21,6 +21,8 @@ SYNCHRONY_SHIFTS: Final = 20
 """Of the synchrony's null, as the estimator has it."""
 HIGH_Z: Final = 2.0
 LOOKED_BACK_NS: Final = 300 * NS_PER_S
+LEAST_LOOKED_S: Final = 60.0
+"""A share of less time than this is not told."""
 LONGEST_STAND_NS: Final = 15 * NS_PER_S
 """For how long one row of a thinned series may stand; more is a time without estimates."""
 
@@ -30,7 +32,7 @@ NO_FRAMES: Final = "not yet: no frames of both animals"
 LAGGED_GUARDS: Final = "guards against slowness (autocorrelation); a common input that both animals see fools it"
 TRIAL_GUARDS: Final = "guards against input that is locked to the trial"
 NOW_AND_THEN: Final = (
-    "Independent animals reach p ≤ 0.05 at some moment in a third (5 min) to more than half (10 min) of sessions."
+    "Independent animals reach p ≤ 0.05 at some moment in a third (5 min) to over half (10 min) of sessions."
 )
 NOT_BY_ITSELF: Final = (
     "Independent animals share a fifth to two fifths of their variance, too: only the difference to the null says "
@@ -204,7 +206,11 @@ def share_above(
 
 def share_words(shares: dict[str, tuple[float, float] | None]) -> str:
     """Return in what share of the last minutes each null's z was above 2, in words, by the null's name."""
-    told = {name: (f"{name} {100 * it[0]:.0f} %", f"{it[1] / 60:.2g} min") for name, it in shares.items() if it}
+    told = {
+        name: (f"{name} {100 * it[0]:.0f} %", f"{it[1] / 60:.2g} min")
+        for name, it in shares.items()
+        if it is not None and it[1] >= LEAST_LOOKED_S
+    }
     spans = {span for _, span in told.values()}
     if len(spans) == 1:
         return f"z > 2 in the last {spans.pop()}: {', '.join(share for share, _ in told.values())}"

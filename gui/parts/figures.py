@@ -101,6 +101,11 @@ def percent(share: float) -> str:
     return f"{100.0 * share:.0f} %"
 
 
+def offset(ns: int) -> str:
+    """Return how far a clock is from another: ``12.3 s behind``, by how much later the other one reads [ns]."""
+    return f"{abs(ns) / NS_PER_S:.1f} s {'behind' if ns >= 0 else 'ahead of'}"
+
+
 def drift(ppb: int) -> str:
     """Return how far a clock's rate is off: ``12.3 ppm fast``, by how many parts the host's clock is the faster one."""
     if ppb == 0:

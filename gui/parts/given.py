@@ -76,11 +76,20 @@ def _text(name: str, animal: int, opening: Opening, counts: Counts) -> str:
     texts = {
         "water": "not calibrated" if water_ul is None else f"{water_ul:.1f} µl",
         "open": f"{counts.open_s[animal]:.2f} s",
-        "earned": f"{counts.rewards[animal] - counts.free[animal]}",
-        "free": f"{counts.free[animal]}",
+        "earned": _openings(counts.rewards[animal] - counts.free[animal], _less(water_ul, counts.free_ul[animal])),
+        "free": _openings(counts.free[animal], counts.free_ul[animal]),
         "light": f"{counts.lit_s[animal]:.1f} s" if opening.lasers[animal] else "no laser",
     }
     return texts[name]
+
+
+def _openings(number: int, ul: float | None) -> str:
+    """Return how many openings there were, and how much water that was, where it is known."""
+    return f"{number}" if ul is None else f"{number} · {ul:.1f} µl"
+
+
+def _less(ul: float | None, free_ul: float | None) -> float | None:
+    return None if ul is None or free_ul is None else ul - free_ul
 
 
 def _sentence(animal: int, counts: Counts) -> str:

@@ -28,6 +28,7 @@ STRIP_PX: Final = 5
 """Height of the strip at the top that shows light."""
 NOTCH_PX: Final = 6
 _STALE_PX: Final = 1.0
+_FRESH_PX: Final = 2
 _KEYS: Final = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
 _REMOVING: Final = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
 
@@ -144,7 +145,7 @@ class Heatmap(QWidget):
         band = min(self._bands.size - 1, int((y - STRIP_PX) * self._bands.size / self._height))
         stop = int(self._bands[band + 1]) if band + 1 < self._bands.size else self.order.n_cells
         cells = self.order.order[int(self._bands[band]) : stop]
-        back = round((ring.newest_ns - self._minute.t_ns(x)) / ring.column_ns)
+        back = int((self._right(ring) - x - 0.5) / self._minute.px(ring.column_ns))
         shades = ring.shades_at(ring.slot - max(0, back))[cells]
         return [int(cell) for cell in cells[np.argsort(-shades.astype(int), kind="stable")]]
 
@@ -172,10 +173,13 @@ class Heatmap(QWidget):
         shades = self.picture.tobytes()  # must outlive the image, which does not copy it
         image = QImage(shades, ring.width, self._bands.size, ring.width, QImage.Format.Format_Indexed8)
         image.setColorTable(self._table)
-        end = round(self._minute.x((ring.newest_ns or 0) + ring.column_ns / 2))
         wide = self._minute.px(ring.column_ns * ring.width)
-        right = self.width() if self.width() - 2 <= end <= self.width() + 2 else end
-        painter.drawImage(QRectF(right - wide, STRIP_PX, wide, self._height), image)
+        painter.drawImage(QRectF(self._right(ring) - wide, STRIP_PX, wide, self._height), image)
+
+    def _right(self, ring: FrameRing) -> int:
+        """Return where the newest column ends: at the edge if it is fresh, so that jitter shakes nothing."""
+        end = round(self._minute.x((ring.newest_ns or 0) + ring.column_ns / 2))
+        return self.width() if abs(end - self.width()) <= _FRESH_PX else end
 
     def _paint_groups(self, painter: QPainter) -> None:
         """Separate the types."""

@@ -11,22 +11,21 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from controller.messages.view import Latency, Spread
 from gui.parts import figures
 from gui.theme import Theme
 
-COLUMNS: Final = ("p50", "p99", "p99.9", "max", "n")
+COLUMNS: Final = ("p50", "p99", "p99.9", "max")
 TIPS: Final = (
     "Half of them were shorter.",
     "99 of 100 were shorter; not yet before there are 100.",
     "999 of 1000 were shorter; not yet before there are 1000.",
     "The longest so far.",
-    "How many have been measured.",
 )
-_NEEDED: Final = (1, 100, 1000, 1, 0)
+_NEEDED: Final = (1, 100, 1000, 1)
 _STYLES: Final = (
     ("dim", Qt.PenStyle.SolidLine),
     ("water", Qt.PenStyle.DashLine),
@@ -35,6 +34,8 @@ _STYLES: Final = (
 """Of the three parts of a reward's path; the whole of it stands out."""
 _US: Final = 1000.0
 _KEY_PX: Final = 18
+_GAP_PX: Final = 5
+_WIDEST_HALF: Final = "valve edge"
 _BESIDE: Final = 0.1
 _ABOVE: Final = 1.12
 _LEAST_PX: Final = 108
@@ -103,6 +104,7 @@ class LatencyHistogram(QWidget):
         self.curves = [self.plot.plot(stepMode="center", pen=pen) for pen in pens]
         self._range: tuple[float, float, float] = (0.0, 0.0, 0.0)
         self._cells: list[list[QLabel]] = []
+        self._names: list[str] = []
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
@@ -112,36 +114,52 @@ class LatencyHistogram(QWidget):
     def _table(self, theme: Theme, pens: Sequence[QPen]) -> QGridLayout:
         """Make the table below the curves: a row for each, empty as yet."""
         grid = QGridLayout()
-        grid.setHorizontalSpacing(6)
+        grid.setHorizontalSpacing(_GAP_PX)
         grid.setVerticalSpacing(1)
         grid.setColumnStretch(1, 1)
+        grid.setColumnMinimumWidth(1, self.fontMetrics().horizontalAdvance(_WIDEST_HALF) + 2)
         for j, (name, tip) in enumerate(zip(COLUMNS, TIPS, strict=True)):
             grid.addWidget(_label(name, theme.dim, tip), 0, j + 2)
         for i, pen in enumerate(pens):
             grid.addWidget(Key(pen), i + 1, 0)
             row = [_label("", theme.text, ""), *(_label("", theme.text, tip) for tip in TIPS)]
             row[0].setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-            row[0].setWordWrap(True)
+            row[0].setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
             for j, cell in enumerate(row):
                 grid.addWidget(cell, i + 1, j + 1)
             self._cells.append(row)
         return grid
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Write the names in two lines where there is no room for one."""
+        super().resizeEvent(event)
+        self._break_names()
+
+    def _break_names(self) -> None:
+        """Write the curves' names in one line or in two, as the numbers beside them leave room."""
+        columns = zip(*(row[1:] for row in self._cells), strict=True)
+        numbers = sum(_GAP_PX + max(cell.sizeHint().width() for cell in column) for column in columns)
+        room = self.width() - _KEY_PX - _GAP_PX - numbers
+        widest = max((self.fontMetrics().horizontalAdvance(name) for name in self._names), default=0)
+        for row, name in zip(self._cells, self._names, strict=False):
+            _write(row[0], name if widest <= room else name.replace("→ ", "→\n"))
+
     @property
     def table(self) -> list[list[str]]:
-        """What the table shows, row by row: name, p50, p99, p99.9, maximum, n."""
-        return [[cell.text() for cell in row] for row in self._cells]
+        """What the table shows, row by row: name, p50, p99, p99.9, maximum."""
+        return [[cell.text().replace("\n", " ") for cell in row] for row in self._cells]
 
     def show_latency(self, latency: Latency) -> None:
         """Show these delays."""
+        self._names = [spread.name for spread in latency.spreads]
         for curve, row, spread in zip(self.curves, self._cells, latency.spreads, strict=False):
             edges, counts = steps_of(latency, spread)
             curve.setVisible(bool(counts.size))
             if counts.size:
                 curve.setData(edges, counts)
-            for cell, text in zip(row, _words(spread), strict=True):
-                if cell.text() != text:
-                    cell.setText(text)
+            for cell, text in zip(row[1:], _words(spread), strict=True):
+                _write(cell, text)
+        self._break_names()
         self._fit(latency)
 
     def _fit(self, latency: Latency) -> None:
@@ -160,13 +178,17 @@ class LatencyHistogram(QWidget):
 
 
 def _words(spread: Spread) -> list[str]:
-    """Return a row of the table."""
+    """Return a row of the table, its name left out."""
     values = (spread.p50_us, spread.p99_us, spread.p999_us, spread.max_us)
-    told = [
+    return [
         figures.duration(_US * value) if spread.n >= needed else "not yet"
-        for value, needed in zip(values, _NEEDED, strict=False)
+        for value, needed in zip(values, _NEEDED, strict=True)
     ]
-    return [spread.name, *told, figures.count(spread.n)]
+
+
+def _write(label: QLabel, text: str) -> None:
+    if label.text() != text:
+        label.setText(text)
 
 
 def _room_above(most: float) -> float:

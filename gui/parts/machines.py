@@ -1,11 +1,10 @@
 """What each machine of a session is at, in words: its state, trial and window, and how its last trial ended."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from gui.scene import Scene
-from realtime.records import ANIMALS, NO_ANIMAL, NS_PER_S, Kind, Operator, Outcome
+from realtime.records import ANIMALS, NO_ANIMAL, NS_PER_S, Outcome
 
 Tone = Literal["quiet", "waiting", "window", "success", "miss", "omission", "paused"]
 
@@ -65,61 +64,25 @@ class Flash:
     strength: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """A machine's trial that ended last; 0 and None before the first."""
-
-    trial: int
-    t_ns: int
-    outcome: Outcome | None
-
-
 def badge_of(scene: Scene, machine: int, animal: int) -> Badge:
     """Return what a machine is at."""
     opening, entered = scene.opening, scene.states.get(machine)
     if opening is None or entered is None:
         return Badge(animal, "", "not started", "quiet", NO_ANIMAL, "")
-    state, t_ns = entered
+    state, _ = entered
     name = opening.states[state]
     first = ANIMALS.index(name[0]) if name.endswith(FIRST) and name[:1] in ANIMALS else NO_ANIMAL
     words, tone = STATE_WORDS.get(name, (name.lower().replace("_", " "), "quiet"))
     if first != NO_ANIMAL:
         words, tone = f"window open, {ANIMALS[first]} was first", "window"
-    return Badge(animal, name, words, tone, first, _trial(scene, machine, name, tone, t_ns))
+    return Badge(animal, name, words, tone, first, _trial(scene, machine, name))
 
 
-def _trial(scene: Scene, machine: int, name: str, tone: Tone, t_ns: int) -> str:
-    """Return which trial it is, or after which. After a resume its number is known only when the next one ends."""
-    ended = _ended(scene, machine)
-    if tone in OUTCOMES and ended.outcome is not None and ended.t_ns >= t_ns:
-        return f"trial {ended.trial}"
-    if name in NO_TRIAL or _resumed_since(scene, ended.t_ns):
-        return f"after trial {ended.trial}" if ended.trial else ""
-    return f"trial {ended.trial + 1}"
-
-
-def _ended(scene: Scene, machine: int) -> _Ended:
-    """Return the trial that ended last: by its row or, where that still waits for a laser's edge, by the counts."""
-    opening, counts = scene.opening, scene.counts
-    alone = opening is not None and len(opening.machines) == 1 and machine in scene.states
-    if alone and counts is not None and sum(counts.outcomes.values()) > len(scene.rows):
-        told = Counter(Outcome(row.outcome).name for row in scene.rows)
-        name = next(name for name, n in counts.outcomes.items() if n > told[name])
-        return _Ended(counts.trial, scene.states[machine][1], Outcome[name])
-    for row in reversed(scene.rows):
-        if row.machine == machine:
-            return _Ended(row.trial, row.end_ns, Outcome(row.outcome))
-    return _Ended(0, 0, None)
-
-
-def _resumed_since(scene: Scene, t_ns: int) -> bool:
-    """Return whether a person resumed the session after ``t_ns`` [ns]: a pause between trials skips a number."""
-    for event in reversed(scene.listed):
-        if event["t_ns"] <= t_ns:
-            return False
-        if event["kind"] == Kind.OPERATOR and event["value"] == Operator.RESUME:
-            return True
-    return False
+def _trial(scene: Scene, machine: int, name: str) -> str:
+    """Return which trial it is, or after which."""
+    if name not in NO_TRIAL:
+        return f"trial {scene.trials[machine]}"
+    return f"after trial {scene.ended[machine][0]}" if machine in scene.ended else ""
 
 
 def ring_of(scene: Scene, machine: int, badge: Badge) -> Ring | None:
@@ -137,10 +100,10 @@ def flash_of(scene: Scene, machine: int, badge: Badge) -> Flash | None:
     if badge.tone in OUTCOMES:
         outcome, t_ns = OUTCOMES[badge.tone], scene.states[machine][1]
     else:
-        ended = _ended(scene, machine)
-        if ended.outcome is None:
+        if machine not in scene.ended:
             return None
-        outcome, t_ns = ended.outcome, ended.t_ns
+        _, code, t_ns = scene.ended[machine]
+        outcome = Outcome(code)
     age_ns = max(0, scene.now_ns - t_ns)
     if age_ns >= FLASH_NS:
         return None

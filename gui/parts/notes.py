@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -57,6 +58,7 @@ class Notes(QWidget):
         self.list = QListWidget()
         self.list.setWordWrap(True)
         self.list.setMinimumHeight(60)
+        self.list.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.list.setFrameShape(QListWidget.Shape.NoFrame)
         self.list.setStyleSheet("QListWidget { background: transparent; }")
         self.list.setAccessibleName("Notes, newest first")
@@ -133,4 +135,4 @@ def _line(scene: Scene, note: Note) -> str:
         return note.text
     unix_s = (scene.opening.epoch_ns + note.t_ns - scene.opening.start_ns) / NS_PER_S
     day = datetime.fromtimestamp(unix_s, UTC).astimezone()
-    return f"{day:%H:%M:%S} · {clock(scene.seconds(note.t_ns))} min · {note.text}"
+    return f"{day:%H:%M:%S} · {clock(scene.task_seconds(note.t_ns))} min · {note.text}"

@@ -21,7 +21,7 @@ class ProcessLine:
 
     def __init__(self, grid: QGridLayout, row: int, theme: Theme) -> None:
         self._theme = theme
-        self._shown: Row | None = None
+        self.shown: Row | None = None
         self.lamp, self.word, self.name, self.details = Lamp(theme), QLabel(), QLabel(), QLabel()
         self.name.setStyleSheet(f"color: {theme.text}")
         self.word.setMinimumWidth(WORD_PX)
@@ -34,9 +34,9 @@ class ProcessLine:
 
     def show_row(self, row: Row | None) -> None:
         """Show a process, or nothing."""
-        if row == self._shown:
+        if row == self.shown:
             return
-        self._shown = row
+        self.shown = row
         for widget in (self.lamp, self.word, self.name, self.details):
             widget.setVisible(row is not None)
             widget.setToolTip("" if row is None else row.tip)
@@ -72,7 +72,7 @@ class ProcessList(QWidget):
     def __init__(self, title: str, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
-        self._lines: list[ProcessLine] = []
+        self.lines: list[ProcessLine] = []
         self.rows: list[Row] = []
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
@@ -92,9 +92,9 @@ class ProcessList(QWidget):
     def show_rows(self, rows: Sequence[Row], sentence: str) -> None:
         """Show these processes, or a sentence why there are none."""
         self.rows = list(rows)
-        while len(self._lines) < len(rows):
-            self._lines.append(ProcessLine(self._grid, len(self._lines), self._theme))
-        for i, line in enumerate(self._lines):
+        while len(self.lines) < len(rows):
+            self.lines.append(ProcessLine(self._grid, len(self.lines), self._theme))
+        for i, line in enumerate(self.lines):
             line.show_row(rows[i] if i < len(rows) else None)
         _write(self.sentence, sentence)
         self.sentence.setVisible(bool(sentence))

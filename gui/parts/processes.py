@@ -12,8 +12,6 @@ SILENT_S: Final = 1.0
 """A process speaks ten times a second: one that has not for this long needs a look."""
 DEAD_S: Final = 3.0
 """The supervisor takes it for dead then (controller.children.SILENT_NS)."""
-UNCERTAIN_NS: Final = 1_000_000
-"""A clock whose stamps may be further off than this needs a look: it is the grace of a narrow window."""
 
 NAMES: Final = {
     "loop": "loop",
@@ -84,14 +82,19 @@ TROUBLES_OF_FRAMES: Final = {
     "infinite": "values infinite",
     "late": "frames late",
     "lost": "frames lost",
-    "restarted": "restarts of the source",
+    "restarted": "restarts at the source",
     "stamps_off": "stamps far off",
     "too_many_cells": "frames of too many cells",
     "unpaired": "frames without a partner",
     "wrong_length": "frames of a wrong length",
 }
 """The same for one animal's stream; their counters end in ``_a`` or ``_b``."""
-ONE_IS: Final = {"retries": "retry", "restarts": "time away and back"}
+_ONE: Final = {
+    "retries": "retry",
+    "wrong checksums": "wrong checksum",
+    "stretches of the tape skipped": "stretch skipped",
+}
+"""What one of them is called, where that is more than its first word without its s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +164,22 @@ def how(process: Process, standing: Standing) -> tuple[str, State]:
 
 
 def clock_of(counters: dict[str, int]) -> str:
-    """Return how a device's clock stands: its rate, and how far its stamps may be off; empty where it has none."""
+    """Return how a device's clock stands: how far its stamps may be off, its rate, and how far it is from ours."""
     uncertain_ns = counters.get("clock_uncertainty_ns")
     if not uncertain_ns:
         return ""
     parts = [f"±{figures.duration(uncertain_ns)}"]
     if "clock_drift_ppb" in counters:
         parts.append(figures.drift(counters["clock_drift_ppb"]))
+    if counters.get("clock_offset_ns"):
+        parts.append(f"{figures.offset(counters['clock_offset_ns'])} the session's")
     return "clock " + ", ".join(parts)
 
 
 def troubles(counters: dict[str, int]) -> str:
     """Return what has gone wrong, by number; empty where nothing has."""
     return ", ".join(
-        figures.counted(number, ONE_IS.get(name, words), words)
+        figures.counted(number, _one(words), words)
         for name, number in counters.items()
         if number and (words := words_for(name))
     )
@@ -185,7 +190,15 @@ def words_for(counter: str) -> str:
     if counter in TROUBLES:
         return TROUBLES[counter]
     stem, _, animal = counter.rpartition("_")
-    return f"{words} of {animal.upper()}" if animal in {"a", "b"} and (words := TROUBLES_OF_FRAMES.get(stem)) else ""
+    if animal not in {"a", "b"} or stem not in TROUBLES_OF_FRAMES:
+        return ""
+    what, _, how_so = TROUBLES_OF_FRAMES[stem].partition(" ")
+    return f"{what} of {animal.upper()} {how_so}"
+
+
+def _one(words: str) -> str:
+    first, space, rest = words.partition(" ")
+    return _ONE.get(words, first.removesuffix("s") + space + rest)
 
 
 def _tip(process: Process) -> str:

@@ -188,7 +188,8 @@ def _marks(symbol: str, theme: Theme, colour: str) -> pg.ScatterPlotItem:
 
 
 def _put(item: pg.ScatterPlotItem, x: float, y: NDArray[np.int64]) -> None:
-    item.setData(x=np.full(y.size, x), y=y)
+    if y.size or item.data.size:
+        item.setData(x=np.full(y.size, x), y=y)
 
 
 def _has_light(opening: Opening, rows: NDArray[np.void]) -> bool:

@@ -71,6 +71,7 @@ class SideLabels(QWidget):
             first.setRight(first.right() - metrics.horizontalAdvance(f" {label.more}"))
         painter.setPen(self._theme.colour("text"))
         shown = metrics.elidedText(whole, Qt.TextElideMode.ElideRight, int(first.width()))
-        is_whole = shown == whole or shown.startswith(f"{name} ")
-        painter.drawText(first, flags, shown if is_whole or not label.kind else name)
+        if not shown.startswith(name):  # the name itself comes before what kind it is
+            shown = metrics.elidedText(name, Qt.TextElideMode.ElideRight, int(first.width()))
+        painter.drawText(first, flags, shown)
         return second.bottom()

@@ -9,7 +9,6 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
     QFont,
-    QKeyEvent,
     QKeySequence,
     QMouseEvent,
     QPainter,
@@ -36,8 +35,7 @@ class StopButton(QAbstractButton):
     Attributes
     ----------
     stopped
-        Emitted when it is pressed: by mouse, by ``Ctrl+.`` or ``F12`` anywhere in the program, or by a keyboard while
-        it has the focus.
+        Emitted when it is pressed: by mouse, or by ``Ctrl+.`` or ``F12`` anywhere in the program.
     state
         "idle", "stopping" or "stopped".
     sentence
@@ -52,7 +50,7 @@ class StopButton(QAbstractButton):
         self.sentence = SENTENCES["idle"]
         self.setText("STOP")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # or a space bar, meant for something else, would stop a session
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setToolTip(TIP)
         self.clicked.connect(self._stop)  # only programs that press buttons for a person come this way
@@ -61,6 +59,7 @@ class StopButton(QAbstractButton):
             shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
             shortcut.setAutoRepeat(False)
             shortcut.activated.connect(self._stop)
+            shortcut.activatedAmbiguously.connect(self._stop)  # another part has the same key: stopping comes first
         self.show_state("idle")
 
     def show_state(self, state: Stopping, sentence: str = "") -> None:
@@ -105,17 +104,6 @@ class StopButton(QAbstractButton):
     def mouseMoveEvent(self, e: QMouseEvent | None) -> None:  # noqa: N802  (Qt's name)
         """Nothing: leaving the button takes nothing back."""
 
-    def keyPressEvent(self, e: QKeyEvent | None) -> None:  # noqa: N802  (Qt's name)
-        """Stop now."""
-        if e is not None and e.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            if not e.isAutoRepeat():
-                self._stop()
-            return
-        super().keyPressEvent(e)
-
-    def keyReleaseEvent(self, e: QKeyEvent | None) -> None:  # noqa: N802  (Qt's name)
-        """Nothing: it acted when the key went down."""
-
     # --- drawing ------------------------------------------------------------------------------------------------
 
     def paintEvent(self, e: QPaintEvent | None) -> None:  # noqa: ARG002, N802  (Qt's name)
@@ -123,7 +111,7 @@ class StopButton(QAbstractButton):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         box = QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
-        painter.setPen(QPen(QColor(INK), 3.0 if self.hasFocus() else 1.5))
+        painter.setPen(QPen(QColor(INK), 1.5))
         painter.setBrush(QColor(PRESSED_RED if self.isDown() else RED))
         painter.drawRoundedRect(box, 6.0, 6.0)
         middle = QPointF(box.left() + box.height() / 2 + 2, box.center().y())

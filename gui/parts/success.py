@@ -35,6 +35,9 @@ JUDGED_TEXT: Final = "Judged are successes and misses; omissions do not count."
 ALONE_TEXT: Final = "Each animal is judged alone: a poke is a success, so omissions count here, and there is no band."
 END_ROOM: Final = 1.03
 """So that the last tick has room for its number."""
+MOST_POINTS: Final = 1000
+MOST_STEPS: Final = 300
+"""Of curve and band, at most: a screen has hardly more, and six hours have five thousand trials."""
 SAME: Final = 0.005
 """A median that moves by less is drawn as it was: less than a pixel."""
 
@@ -64,7 +67,8 @@ class Level:
 
     def outline(self, begin: float, end: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the steps from trial ``begin`` to ``end``: x, shape (2n,), and low, median and high, shape (3, 2n)."""
-        table = np.array(self.steps, np.float64)
+        every = -(-len(self.steps) // MOST_STEPS)
+        table = np.array(self.steps[:-1:every] + self.steps[-1:], np.float64)
         starts = np.maximum(table[:, 0], begin)
         starts[0] = begin
         x = np.repeat(np.append(starts, max(end, starts[-1])), 2)[1:-1]
@@ -81,10 +85,9 @@ class SuccessPlot(TrialPart):
     def __init__(self, theme: Theme) -> None:
         self.plot = quiet_plot(theme, "trial", "[%]")
         super().__init__(theme, self.plot)
-        edge = theme.pen("dim", alpha=120)
-        self.low, self.high = pg.PlotCurveItem(pen=edge), pg.PlotCurveItem(pen=edge)
+        self.low, self.high = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
         self.band = pg.FillBetweenItem(self.low, self.high, brush=theme.colour("dim", 60))
-        self.median = pg.PlotCurveItem(pen=theme.pen("dim", style=pg.QtCore.Qt.PenStyle.DotLine))
+        self.median = pg.PlotCurveItem(pen=theme.pen("dim"))
         self.curves = [pg.PlotCurveItem(pen=theme.animal_pen(animal, 2.0)) for animal in (0, 1)]
         self._pair_pen = theme.pen("text", 2.0)
         for item in (self.band, self.low, self.high, self.median, *self.curves):
@@ -126,7 +129,7 @@ class SuccessPlot(TrialPart):
         judged = trials.all[judged_of(trials.all)]
         x, share = rolling(judged)
         self.curves[0].setPen(self._pair_pen)
-        self.curves[0].setData(x, 100 * share)
+        self.curves[0].setData(*thinned(x, 100 * share))
         if not share.size:
             return f"a point needs {ROLLING} judged trials, there are {judged.size}"
         return f"Success {percent(share[-1])} %: {round(share[-1] * ROLLING)} of the last {ROLLING} judged trials"
@@ -138,7 +141,7 @@ class SuccessPlot(TrialPart):
             mine = trials.all[trials.all["machine"] == machine]
             mine = mine[mine["outcome"] != Outcome.ABORTED]
             x, share = rolling(mine)
-            self.curves[animal].setData(x, 100 * share)
+            self.curves[animal].setData(*thinned(x, 100 * share))
             newest = f"{percent(share[-1])} %" if share.size else f"{mine.size} trials, {ROLLING} are needed"
             said.append(f"{ANIMALS[animal]} {newest}")
         names = (coloured(self.theme.animals[a], f"{'━╌'[a]} {name_of(opening, a)}") for a in opening.machines)
@@ -173,6 +176,34 @@ def rolling(trials: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.flo
     if trials.size < ROLLING:
         return np.zeros(0, np.int64), np.zeros(0)
     return trials["trial"][ROLLING - 1 :].astype(np.int64), (sums[ROLLING:] - sums[:-ROLLING]) / ROLLING
+
+
+def thinned(
+    x: NDArray[np.int64], y: NDArray[np.float64], most: int = MOST_POINTS
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return a curve of at most ``most`` points that looks the same: of each stretch its lowest and its highest point.
+
+    Parameters
+    ----------
+    x, y
+        The curve, shape (n,).
+    most
+        Points beyond which it is thinned, even.
+
+    Returns
+    -------
+    tuple
+        x and y of the points that are kept, in their order; always the first and the last.
+    """
+    if x.size <= most:
+        return x, y
+    length = -(-x.size // (most // 2 - 1))
+    stretches = np.pad(y, (0, -x.size % length), "edge").reshape(-1, length)
+    begins = length * np.arange(len(stretches))
+    kept = np.unique(
+        np.concatenate((begins + stretches.argmin(axis=1), begins + stretches.argmax(axis=1), [0, x.size - 1]))
+    )
+    return x[kept], y[kept]
 
 
 def coincidences_text(chance: Chance | None) -> str:

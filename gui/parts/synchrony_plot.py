@@ -27,7 +27,7 @@ class SynchronyPlot(QWidget):
         super().__init__()
         self.heading = heading(theme, "Synchrony of all cells: R² less its null's mean")
         self.plot = SessionPlot(theme, STEPS)
-        self.past = self.plot.curve(theme.pen("edge"))
+        self.past = self.plot.curve(theme.pen("dim", alpha=130))
         self.now = self.plot.curve(theme.pen("text"))
         self.nothing = nothing_yet(theme)
         self.verdict = words(theme, "text")

@@ -218,13 +218,15 @@ class FrameRing:
 
     def trace(self, cell: int) -> NDArray[np.float32]:
         """Return one cell's values over the last minute, oldest first, NaN where there are none, shape (width,)."""
-        return self.traces([cell])[0]
+        row: NDArray[np.float32] = self.traces([cell])[0]
+        return row
 
     def traces(self, cells: list[int]) -> NDArray[np.float32]:
         """Return the same of several cells, shape (n, width)."""
         start = (self.slot + 1) % self.width
-        chosen: NDArray[np.float32] = np.concatenate((self._values[start:, cells], self._values[:start, cells])).T
-        return chosen
+        chosen = self._values[:, cells].T
+        ordered: NDArray[np.float32] = np.concatenate((chosen[:, start:], chosen[:, :start]), axis=1)
+        return ordered
 
     def shades_at(self, slot: int) -> NDArray[np.uint8]:
         """Return one column, shape (n_cells,); all 0 where it is not kept."""

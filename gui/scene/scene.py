@@ -27,6 +27,7 @@ from gui.scene.columns import Times
 from gui.scene.estimates import SharedHistory, SynchronyHistory
 from gui.scene.frames import FrameRing
 from gui.scene.own import Own
+from gui.scene.spans import Spans
 from realtime.records import ANIMALS, EVENT, NS_PER_S, Events, Flag, Kind
 
 MOST_LISTED: Final = 500
@@ -57,6 +58,12 @@ class Scene:
         When each line was last switched on and off [ns].
     states
         The state each machine entered last, and when [ns]: ``{machine: (state, t_ns)}``.
+    spans
+        From when to when valves and lasers were on lately.
+    trials
+        Which trial each machine was in then: ``{machine: trial}``, from 1.
+    ended
+        Each machine's trial that ended last, its outcome and when [ns]: ``{machine: (trial, outcome, t_ns)}``.
     cells
         Of A and B, by ``"A"`` and ``"B"``.
     frames
@@ -101,6 +108,9 @@ class Scene:
         self.last_on_ns: dict[int, int] = {}
         self.last_off_ns: dict[int, int] = {}
         self.states: dict[int, tuple[int, int]] = {}
+        self.spans = Spans()
+        self.trials: dict[int, int] = {}
+        self.ended: dict[int, tuple[int, int, int]] = {}
         self.listed: deque[np.void] = deque(maxlen=MOST_LISTED)
         self.cells: dict[str, Cells] = {}
         self.frames: dict[str, FrameRing] = {}
@@ -129,6 +139,17 @@ class Scene:
     def seconds(self, t_ns: int) -> float:
         """Return a time as seconds since the session's start."""
         return (t_ns - (self.opening.start_ns if self.opening else 0)) / NS_PER_S
+
+    @property
+    def started_ns(self) -> int:
+        """When the task was started; the session's own start before that [ns]."""
+        if self.counts is not None and self.counts.started_ns:
+            return self.counts.started_ns
+        return self.opening.start_ns if self.opening else 0
+
+    def task_seconds(self, t_ns: int) -> float:
+        """Return a time as seconds since the task was started."""
+        return (t_ns - self.started_ns) / NS_PER_S
 
     # --- what comes ---------------------------------------------------------------------------------------------
 
@@ -177,9 +198,11 @@ class Scene:
         ring.add(frame.t_ns, values)
 
     def _take_cells(self, cells: Cells) -> None:
-        """Take a list of cells; another number of them or another rate begins a new picture."""
+        """Take a list of cells; other cells or another rate begin a new picture."""
         before = self.cells.get(cells.animal)
-        if before is not None and (len(before.cells), before.rate_hz) != (len(cells.cells), cells.rate_hz):
+        ring = self.frames.get(cells.animal)
+        changed = before is not None and (before.cells, before.rate_hz) != (cells.cells, cells.rate_hz)
+        if changed or (ring is not None and ring.n_cells != len(cells.cells)):
             self.frames.pop(cells.animal, None)
         self.cells[cells.animal] = cells
 
@@ -192,10 +215,16 @@ class Scene:
             self.pokes_out[animal].extend(fresh["t_ns"][mine & (fresh["kind"] == Kind.POKE_OUT)])
         edges = fresh[(fresh["kind"] >= Kind.POKE_IN) & (fresh["kind"] <= Kind.LASER_OFF)]
         self._take_edges(edges)
+        self.spans.take(fresh)
         entered = fresh[fresh["kind"] == Kind.STATE]
         for machine in np.unique(entered["line"]).tolist():
             last = entered[entered["line"] == machine][-1]
             self.states[machine] = (int(last["state"]), int(last["t_ns"]))
+            self.trials[machine] = int(last["trial"])
+        over = fresh[fresh["kind"] == Kind.TRIAL]
+        for machine in np.unique(over["line"]).tolist():
+            last = over[over["line"] == machine][-1]
+            self.ended[machine] = (int(last["trial"]), int(last["value"]), int(last["t_ns"]))
         self.listed.extend(fresh[np.isin(fresh["kind"], LISTED)][-MOST_LISTED:])
 
     def _take_edges(self, edges: Events) -> None:

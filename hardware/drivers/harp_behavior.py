@@ -264,6 +264,7 @@ class HarpBehavior:
             "clock_clamped": self._clock.clamped,
             "clock_uncertainty_ns": self._clock.uncertainty_ns,
             "clock_drift_ppb": self._clock.drift_ppb,
+            "clock_offset_ns": self._clock.offset_ns,
         }
 
     def safe(self, now_ns: int) -> None:

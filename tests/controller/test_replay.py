@@ -12,17 +12,34 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import zmq
 from click.testing import CliRunner
 
 from controller import rigfile
-from controller.bus import Bus, Poller, receive_now
+from controller.bus import Addresses, Bus, Poller, make_folder, receive_now, receive_parts, remove_folder
 from controller.calibration import Calibration
 from controller.cli import duetto
 from controller.fast import run
 from controller.log import LOG_NAME, Clock, LogAbsentError, LogReader, LogWriter, read_neural
 from controller.messages import Frame, encode_neural
+from controller.messages.view import (
+    PROTOCOL,
+    Batch,
+    Hello,
+    Opening,
+    Playhead,
+    Records,
+    Reply,
+    Steer,
+    decode_said,
+    decode_view,
+    encode_view,
+)
 from controller.replay import REPLAY_NAME, Pace, replay
+from controller.replay_window import INTERRUPTED, show_replay
 from controller.session import Order
+from controller.viewing.logged import Logged
+from controller.viewing.server import Server
 from realtime.clock import now_ns
 from realtime.errors import DuettoError
 from realtime.records import EVENT, NS_PER_MS, NS_PER_S
@@ -235,7 +252,9 @@ def test_the_command_ends_with_status_1_where_estimates_differ(session):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_it_with_status_1_and_leaves_nothing_behind(session, sockets, number):
-    process = subprocess.Popen([*COMMAND, str(session), "--speed", "0.05"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*COMMAND, str(session), "--speed", "0.05", "--headless"], stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stderr.readline().startswith("watch it at ipc://")
         assert (session / REPLAY_NAME).exists()
@@ -249,3 +268,156 @@ def test_ctrl_c_ends_it_with_status_1_and_leaves_nothing_behind(session, sockets
     assert said.strip().endswith("ended before its end")
     assert not (session / REPLAY_NAME).exists()
     assert list(sockets.iterdir()) == []
+
+
+# -- the window
+
+
+class Client:
+    """A window without a screen: talks to a replay's server, whose turns it takes."""
+
+    def __init__(self, server, address):
+        self.server = server
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.connect(address)
+        self.batches, self.replies = [], []
+
+    def say(self, asked):
+        self.socket.send(encode_view(asked))
+
+    def hear(self, enough):
+        """Take turns until it is enough; fails after ten seconds."""
+        until_ns = now_ns() + 10 * NS_PER_S
+        while not enough():
+            assert now_ns() < until_ns, "the replay did not say it within ten seconds"
+            self.server.turn(0.01)
+            self.take()
+
+    def take(self):
+        while (parts := receive_parts(self.socket)) is not None:
+            said = decode_said(parts[0])
+            if isinstance(said, Batch):
+                self.batches.append((said, [decode_view(part) for part in parts[1:]]))
+            elif isinstance(said, Reply):
+                self.replies.append(said)
+
+    def last(self, kind):
+        return next(
+            (one for _, views in reversed(self.batches) for one in reversed(views) if isinstance(one, kind)), None
+        )
+
+    def close(self):
+        self.socket.close(linger=0)
+        self.context.term()
+
+
+@pytest.fixture
+def client(session):
+    folder = make_folder()
+    with Bus() as bus:
+        logged = Logged(session)
+        address = Addresses(folder).view
+        one = Client(Server(bus, logged, address), address)
+        yield one
+        one.close()
+        logged.close()
+    remove_folder(folder)
+
+
+def test_a_window_that_comes_is_shown_everything_and_steers_it(client, session):
+    events, _ = logged(session)
+    client.say(Hello(PROTOCOL, "test"))
+    client.hear(lambda: client.last(Opening) is not None)
+    assert client.batches[0][0].anew
+    assert client.last(Opening).mode == "REPLAY"
+    client.say(Steer(7, "seek", SECONDS - 1.0))
+    client.hear(lambda: client.replies and client.batches[-1][0].anew and client.last(Playhead).t_ns > 5 * NS_PER_S)
+    assert (client.replies[-1].number, client.replies[-1].answer.done) == (7, True)
+    begin_ns = client.last(Playhead).begin_ns
+    assert client.batches[-1][0].now_ns == begin_ns + (SECONDS - 1) * NS_PER_S
+    client.say(Steer(8, "play"))
+    client.hear(lambda: (playhead := client.last(Playhead)).t_ns == playhead.end_ns)
+    moved = [batch.speed for batch, _ in client.batches]
+    assert 1.0 in moved
+    assert moved[-1] == 0.0
+    last_anew = max(place for place, (batch, _) in enumerate(client.batches) if batch.anew)
+    heard = b"".join(one.events for _, views in client.batches[last_anew:] for one in views if isinstance(one, Records))
+    shown = [event for event in events if np.frombuffer(event, EVENT)["kind"][0] not in (12, 16, 17)]
+    assert heard == b"".join(shown)
+
+
+def test_the_proof_reaches_the_window(client):
+    client.say(Hello(PROTOCOL, "test"))
+    client.hear(lambda: client.last(Playhead) is not None and client.last(Playhead).proven is not None)
+    assert client.last(Playhead).proof.startswith("proven: ")
+
+
+@pytest.fixture
+def screen(monkeypatch, tmp_path):
+    """A display as far as anyone asks, and a window that draws into memory."""
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def test_the_command_draws_a_moment_into_a_file_without_a_display(session, tmp_path, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    picture = tmp_path / "moment.png"
+    done = CliRunner().invoke(duetto, ["replay", str(session), "--screenshot", str(picture), "--at", "6"])
+    assert done.exit_code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size > 20_000
+    assert not (session / REPLAY_NAME).exists()
+
+
+def test_while_the_window_is_open_a_file_says_where_others_can_watch_and_ctrl_c_closes_it(session, screen, sockets):
+    watching = []
+
+    def until():
+        if not watching:
+            where = json.loads((session / REPLAY_NAME).read_text(encoding="utf-8"))
+            assert where["pid"] == os.getpid()
+            watching.append(Client(None, where["view"]))
+            watching[0].say(Hello(PROTOCOL, "test"))
+        watching[0].take()
+        return plays() or now_ns() > latest_ns
+
+    def plays():
+        playhead = watching[0].last(Playhead)
+        return playhead is not None and playhead.t_ns > playhead.begin_ns + NS_PER_S
+
+    latest_ns = now_ns() + 60 * NS_PER_S
+    status = show_replay(session, speed=5.0, until=until)
+    watching[0].close()
+    assert status == INTERRUPTED
+    assert plays(), "the window did not begin to play it"
+    assert watching[0].last(Opening).mode == "REPLAY"
+    assert not (session / REPLAY_NAME).exists()
+
+
+def test_without_a_display_the_command_says_the_ways_out(session, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    done = subprocess.run([*COMMAND, str(session)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "there is no display" in done.stderr
+    assert "--headless" in done.stderr
+    assert "--screenshot FILE --at S" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--at", "999", "--screenshot", "x.png"), "999 s is not within it"),
+        (("--at", "5", "--headless"), "--at and --screenshot are for the window"),
+        (("--speed", "0.05"), "0.1 to 50 times as fast"),
+    ],
+)
+def test_what_cannot_be_shown_is_a_sentence_and_not_status_0(session, words, said, screen):
+    done = CliRunner().invoke(duetto, ["replay", str(session), *words])
+    assert done.exit_code != 0
+    assert said in done.output + str(done.exception)

@@ -43,17 +43,22 @@ def opening(**changed: object) -> Opening:
 def counts(**changed: object) -> Counts:
     fields: dict[str, object] = dict.fromkeys(Counts.__struct_fields__, 0)
     pairs = ("pokes", "licks", "rewards", "free", "open_s", "lit_s", "lit", "control")
-    fields |= dict.fromkeys(pairs, (0, 0)) | {"water_ul": (None, None), "faults": {}, "states": [1]}
+    fields |= dict.fromkeys(pairs, (0, 0)) | {
+        "water_ul": (None, None),
+        "free_ul": (None, None),
+        "faults": {},
+        "states": [1],
+    }
     fields |= {"outcomes": {outcome.name: 0 for outcome in Outcome}, "armed": False, "finished": False}
     fields["window_ns"] = 3 * NS_PER_S
     return Counts(**{**fields, **changed})  # type: ignore[arg-type]
 
 
-def event(kind: Kind, at_s: float, *, line: int = 0, state: str = "IDLE", value: float = 0.0) -> Events:
+def event(kind: Kind, at_s: float, *, line: int = 0, state: str = "IDLE", value: float = 0.0, trial: int = 0) -> Events:
     one = no_events(1)
     one["kind"], one["t_ns"], one["line"] = kind, START_NS + round(at_s * NS_PER_S), line
     one["animal"] = line % 2 if kind <= Kind.LASER_OFF else NO_ANIMAL
-    one["state"], one["value"] = STATES.index(state), value
+    one["state"], one["value"], one["trial"] = STATES.index(state), value, trial
     return one
 
 
@@ -62,8 +67,12 @@ def edge(line: Line, at_s: float, *, on: bool) -> Events:
     return event(Kind(kinds[Role(line // 2)] + (0 if on else 1)), at_s, line=line)
 
 
-def entered(state: str, at_s: float, machine: int = 0) -> Events:
-    return event(Kind.STATE, at_s, line=machine, state=state)
+def entered(state: str, at_s: float, machine: int = 0, trial: int = 1) -> Events:
+    return event(Kind.STATE, at_s, line=machine, state=state, trial=trial)
+
+
+def ended(trial: int, outcome: Outcome, at_s: float, machine: int = 0) -> Events:
+    return event(Kind.TRIAL, at_s, line=machine, value=outcome, trial=trial)
 
 
 def row(trial: int, outcome: Outcome, end_s: float, machine: int = 0) -> TrialRow:

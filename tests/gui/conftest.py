@@ -1,6 +1,9 @@
 """The window without a display: a recorded session with brains, and scenes made from it."""
 
 import os
+import re
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -51,12 +54,18 @@ def without_brains(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a session of ten minutes without brains."""
     if not COMPILED_HERE:
         pytest.skip("compilation is switched off")
-    return run(order_of("virtual.toml", tmp_path_factory.mktemp("gui"), MINUTES)).folder
+    order = order_of("virtual.toml", tmp_path_factory.mktemp("gui"), MINUTES)
+    tables = re.split(r"(?m)^(?=\[)", order.rig_text)
+    text = "".join(table for table in tables if not re.match(r"\[(neural|estimators|trigger|brains)\b", table))
+    return run(replace(order, rig=rigfile.parse(text, "without brains"), rig_text=text)).folder
+
+
+_still = lru_cache(maxsize=16)(still)
 
 
 def scene_of(session: Path, at_s: float) -> Scene:
     """What a window would hold that came ``at_s`` after the session's start."""
-    now_ns, parts = still(session, at_s)
+    now_ns, parts = _still(session, at_s)
     scene = Scene()
     for part in parts:
         scene.take(decode_view(part))

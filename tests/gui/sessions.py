@@ -45,6 +45,7 @@ COUNTS = Counts(
     free=(2, 3),
     open_s=(1.17, 1.23),
     water_ul=(117.04, None),
+    free_ul=(3.04, None),
     lit_s=(12.34, 0.0),
     outcomes={"SUCCESS": 38, "MISS": 20, "OMISSION": 1, "ABORTED": 0},
     lit=(5, 9),

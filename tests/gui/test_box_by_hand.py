@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.messages.view import Trials
 from gui.parts.chamber import HELD_NS, chamber_of, position_of
-from realtime.records import NS_PER_S, Kind, Line, Operator, Outcome
-from tests.gui.box_scenes import START_NS, STATES, A, B, counts, edge, entered, event, opening, row, scene_with
+from realtime.records import NS_PER_S, Line, Outcome
+from tests.gui.box_scenes import START_NS, STATES, A, B, counts, edge, ended, entered, opening, scene_with
 from tests.gui.conftest import scene_of
 
 
@@ -84,13 +83,12 @@ def test_without_a_first_poke_there_is_no_ring(state: str) -> None:
 
 def test_two_machines_have_a_badge_in_their_half_each_and_none_for_the_pair() -> None:
     scene = scene_with(
-        entered("READY", 10.0, 0),
-        entered("REWARD", 10.2, 1),
+        ended(2, Outcome.OMISSION, 4.0, 0),
+        ended(8, Outcome.SUCCESS, 10.2, 1),
+        entered("READY", 10.0, 0, trial=3),
+        entered("REWARD", 10.2, 1, trial=8),
         now_s=10.5,
         about=opening(machines=[A, B], task="independent"),
-    )
-    scene.take(
-        Trials([row(1, Outcome.SUCCESS, 4.0, 0), row(2, Outcome.OMISSION, 9.0, 0), row(7, Outcome.SUCCESS, 8.0, 1)])
     )
     chamber = chamber_of(scene)
     assert (chamber.badge, chamber.flash) == (None, None)
@@ -109,10 +107,8 @@ def test_an_animal_without_a_machine_has_no_badge() -> None:
     assert [half.badge is None for half in chamber.halves] == [True, False]
 
 
-def test_a_miss_whose_row_still_waits_for_a_lasers_edge_flashes_by_the_counts() -> None:
-    known = counts(trial=2, outcomes={"SUCCESS": 1, "MISS": 1, "OMISSION": 0, "ABORTED": 0})
-    scene = scene_with(entered("ITI", 20.0), now_s=20.1, known=known)
-    scene.take(Trials([row(1, Outcome.SUCCESS, 10.0)]))
+def test_a_miss_that_leads_to_the_next_trial_at_once_flashes() -> None:
+    scene = scene_with(ended(2, Outcome.MISS, 20.0), entered("ITI", 20.0, trial=3), now_s=20.1)
     chamber = chamber_of(scene)
     assert chamber.flash is not None
     assert chamber.flash.outcome == Outcome.MISS
@@ -120,27 +116,35 @@ def test_a_miss_whose_row_still_waits_for_a_lasers_edge_flashes_by_the_counts() 
     assert chamber.badge.trial == "trial 3"
 
 
+def test_a_stop_does_not_make_an_earlier_success_flash_again() -> None:
+    chamber = chamber_of(scene_with(ended(1, Outcome.SUCCESS, 10.0), entered("FINISHED", 20.0), now_s=20.1))
+    assert chamber.flash is None
+    assert chamber.badge is not None
+    assert (chamber.badge.words, chamber.badge.trial) == ("finished", "after trial 1")
+
+
+def test_an_omission_flashes_while_its_state_lasts_and_fades() -> None:
+    flashes = [chamber_of(scene_with(entered("OMISSION", 20.0), now_s=20.0 + age)).flash for age in (0.5, 1.15, 1.5)]
+    assert [None if flash is None else (flash.outcome, flash.strength) for flash in flashes] == [
+        (Outcome.OMISSION, 1.0),
+        (Outcome.OMISSION, 0.5),
+        None,
+    ]
+
+
 def test_a_pause_says_so_and_the_aborted_trial_flashes() -> None:
-    scene = scene_with(entered("PAUSED", 20.0), now_s=20.3)
-    scene.take(Trials([row(4, Outcome.ABORTED, 20.0)]))
-    chamber = chamber_of(scene)
+    chamber = chamber_of(scene_with(ended(4, Outcome.ABORTED, 20.0), entered("PAUSED", 20.0, trial=4), now_s=20.3))
     assert chamber.badge is not None
     assert (chamber.badge.words, chamber.badge.tone, chamber.badge.trial) == ("paused", "paused", "after trial 4")
     assert chamber.flash is not None
     assert chamber.flash.outcome == Outcome.ABORTED
 
 
-def test_after_a_resume_the_trials_number_is_not_guessed() -> None:
-    resumed = event(Kind.OPERATOR, 30.0, value=Operator.RESUME)
-    scene = scene_with(resumed, entered("READY", 31.0), now_s=32.0, known=counts(trial=4))
-    scene.take(Trials([row(4, Outcome.MISS, 20.0)]))
+def test_after_a_pause_between_trials_the_number_is_the_machines_own() -> None:
+    scene = scene_with(ended(4, Outcome.MISS, 20.0), entered("READY", 31.0, trial=6), now_s=32.0)
     badge = chamber_of(scene).badge
     assert badge is not None
-    assert badge.trial == "after trial 4"
-    scene.take(Trials([row(6, Outcome.MISS, 31.5)]))
-    badge = chamber_of(scene).badge
-    assert badge is not None
-    assert badge.trial == "trial 7"
+    assert badge.trial == "trial 6"
 
 
 def test_a_state_of_an_unknown_task_is_named_as_the_task_names_it() -> None:

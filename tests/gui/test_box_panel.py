@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QEvent, QPoint, QPointF
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QRectF
 from PyQt6.QtGui import QColor, QHelpEvent, QImage
 from PyQt6.QtWidgets import QApplication, QToolTip
 
@@ -12,7 +12,7 @@ from controller.messages.view import Records
 from gui.panel import find_panels
 from gui.panels.box import Box
 from gui.parts.chamber import Chamber, chamber_of
-from gui.parts.chamber_layout import REGIONS
+from gui.parts.chamber_layout import REGIONS, layout_of
 from gui.parts.mouse_shape import HEAD, middle_of
 from gui.scene import Scene
 from gui.theme import DARK, LIGHT, Theme
@@ -57,6 +57,28 @@ def test_the_panel_is_found_by_its_name_and_stands_on_the_left() -> None:
     found = next(panel for panel in find_panels() if panel.name == "box")
     assert (found, found.title, found.area, found.order, found.stretch) == (Box, "Box", "left", 20, 3)
     assert (found.rate_hz, found.key) == (30.0, "Ctrl+2")
+
+
+def test_the_halves_mirror_each_other_with_the_ports_near_the_outer_walls_poke_above_water() -> None:
+    layout = layout_of(800, 500, 13, footer=True)
+    assert layout.poke(A).x() + layout.poke(B).x() == pytest.approx(800)
+    assert layout.poke(A).x() < 200
+    assert (layout.poke(A).x(), layout.poke(B).x()) == (layout.spout(A).x(), layout.spout(B).x())
+    assert layout.poke(A).y() == layout.poke(B).y() < 200
+    assert layout.spout(A).y() == layout.spout(B).y() > 300
+
+
+@pytest.mark.parametrize("size", [(320, 220), (320, 900), (1400, 220), (800, 500), (3840, 2160)])
+def test_everything_keeps_inside_a_panel_of_any_size(size: tuple[int, int]) -> None:
+    layout, panel = layout_of(*size, 13, footer=True), QRectF(0, 0, *size)
+    assert panel.contains(layout.header)
+    assert panel.contains(layout.chamber)
+    assert panel.contains(layout.footer)
+    assert not layout.chamber.intersects(layout.header)
+    assert not layout.chamber.intersects(layout.footer)
+    for animal in (A, B):
+        assert layout.halves[animal].contains(layout.poke(animal) - QPointF(0, layout.ring_radius))
+        assert layout.poke(animal).y() + 2 * layout.mouse_length < layout.spout(animal).y() + layout.mouse_length
 
 
 @pytest.mark.parametrize("size", [(800, 500), (320, 220), (1600, 1200)])
@@ -124,10 +146,13 @@ def test_without_a_laser_no_fibre_is_drawn(shown: Callable[..., Box]) -> None:
 
 
 def test_armed_lasers_are_framed_and_disarmed_ones_are_not(shown: Callable[..., Box]) -> None:
-    armed = picture(shown(scene_with(now_s=6.0, known=counts(armed=True))))
-    disarmed = picture(shown(scene_with(now_s=6.0, known=counts(armed=False))))
-    assert count_of(armed, DARK.warn, off=60) > 100
-    assert count_of(disarmed, DARK.warn, off=60) == 0
+    frames = []
+    for armed in (True, False):
+        box = shown(scene_with(now_s=6.0, known=counts(armed=armed)))
+        footer = box.view.layout_now().footer.toAlignedRect()
+        frames.append(count_of(picture(box).copy(footer), DARK.warn, off=60))
+    assert frames[0] > 100
+    assert frames[1] == 0
 
 
 @pytest.mark.parametrize(("state", "outcome"), [("SUCCESS", Outcome.SUCCESS), ("MISS", Outcome.MISS)])

@@ -92,6 +92,12 @@ def test_nothing_older_is_kept_where_nothing_older_is_wanted():
     assert series.t_ns[0] > 0
 
 
+def test_the_oldest_row_of_the_newest_minute_outlives_thinning():
+    series = filled(Series(("t", "one"), recent_ns=95, most=0), [10 * i for i in range(FIRST_ROOM)])
+    series.add(10 * FIRST_ROOM - 9, (0.0, 0.0))
+    assert series.t_ns.tolist() == [*range(10_140, 10_231, 10), 10_231]
+
+
 def test_six_hours_of_twenty_a_second_take_no_more_memory_than_half_an_hour():
     series, held = Series(SHARED), []
     row = tuple(range(len(SHARED)))

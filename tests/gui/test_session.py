@@ -148,8 +148,8 @@ def test_a_running_session_is_shown_in_words(shown):
     assert [cells(panel, row) for row in ("water", "open", "earned", "free", "light")] == [
         ("117.0 µl", "not calibrated"),
         ("1.17 s", "1.23 s"),
-        ("37", "38"),
-        ("2", "3"),
+        ("37 · 114.0 µl", "38"),
+        ("2 · 3.0 µl", "3"),
         ("12.3 s", "0.0 s"),
     ]
 
@@ -235,6 +235,16 @@ def test_each_button_asks_exactly_one_thing(shown, qtbot, state, button, asked):
     panel = shown(running(state))
     press(qtbot, button(panel.controls))
     assert panel.wanted == [asked]
+
+
+def test_a_space_bar_after_a_click_gives_nothing_a_second_time(shown, qtbot):
+    panel = shown(running())
+    panel.activateWindow()
+    qtbot.waitUntil(panel.isActiveWindow)
+    panel.notes.list.setFocus()
+    press(qtbot, panel.controls.rewards["A"])
+    qtbot.keyClick(panel.window().focusWidget() or panel, Qt.Key.Key_Space)
+    assert panel.wanted == [Request("reward", "A")]
 
 
 def test_pause_becomes_resume_where_every_machine_is_paused(shown):
@@ -390,6 +400,7 @@ def test_a_note_stays_in_the_field_until_it_is_in_the_log(shown, qtbot):
     assert panel.wanted == [Request("note", text="B's port was wet")]
     qtbot.keyClick(panel.notes.field, Qt.Key.Key_Return)
     assert len(panel.wanted) == 1, "it is on its way"
+    say(scene, changed(COUNTS, trial=60))
     panel.refresh()
     panel.answered("note: done, and logged", True)
     assert panel.notes.field.text() == " B's port was wet ", "the note of the same words was there before"

@@ -9,7 +9,9 @@ import pytest
 from PyQt6.QtCore import Qt
 
 from controller.messages import Restart, StreamReport, Subspace, Synchrony
+from controller.messages.view import View, decode_view
 from controller.neural.logged import read_neural
+from controller.viewing.still import still
 from gui.panels.shared import SharedPanel
 from gui.parts.estimate_words import LEAST_TRIALS, SYNCHRONY_SHIFTS, Settings, settings_of, share_above
 from gui.parts.projections import COACTIVITY, ROW_SD
@@ -34,6 +36,24 @@ def logged(recorded: Path) -> list[object]:
 @pytest.fixture(scope="module")
 def subspaces(logged) -> list[Subspace]:
     return [one for one in logged if isinstance(one, Subspace)]
+
+
+@pytest.fixture(scope="module")
+def eight_minutes(recorded: Path) -> tuple[int, list[View]]:
+    """The moment that most tests look at [ns], and what was told until then: reading the log takes seconds."""
+    now_ns, parts = still(recorded, 480.0)
+    return now_ns, [decode_view(part) for part in parts]
+
+
+@pytest.fixture
+def scene(eight_minutes: tuple[int, list[View]]) -> Scene:
+    """The recorded session eight minutes after its start."""
+    now_ns, told = eight_minutes
+    scene = Scene()
+    for one in told:
+        scene.take(one)
+    scene.at(now_ns, 0, 0.0)
+    return scene
 
 
 def opened(qtbot, scene, theme, width=800, height=500) -> SharedPanel:
@@ -265,7 +285,7 @@ def test_early_there_are_no_numbers(qtbot, recorded, theme):
 
 
 def test_without_brains_one_sentence_stands_there(qtbot, without_brains, theme):
-    panel = opened(qtbot, scene_of(without_brains, 300.0), theme)
+    panel = opened(qtbot, scene_of(without_brains, 50.0), theme)
     assert panel.nothing.isVisible()
     assert panel.nothing.text() == "This rig records no brains, so there is nothing that they could share."
     assert not panel.sections.isVisible()
@@ -311,9 +331,7 @@ def test_a_restart_is_told_and_what_was_before_is_grey(qtbot, scene, theme, subs
     later(scene, panel, 1.0)
     assert panel.correlation.lagged.plot.now.getData()[1].tolist() == [0.125]
     assert panel.correlation.lagged.plot.past.getData()[0].max() <= 8.0
-    assert panel.correlation.share.text().startswith("z > 2 in the last 0"), (
-        "what was before the restart counts no more"
-    )
+    assert panel.correlation.share.text() == "z > 2 lately: not yet", "what was before the restart counts no more"
 
 
 def test_the_first_start_is_no_restart(qtbot, scene, theme):
@@ -487,3 +505,12 @@ def test_a_long_curve_has_few_points_and_its_newest_one():
     assert rows[-1] == 99_999
     assert joined[:-1].all()
     assert np.ptp(np.diff(rows)[:-1]) == 0
+
+
+def test_after_a_restart_nothing_is_claimed_until_something_comes(qtbot, scene, theme, subspaces):
+    panel = opened(qtbot, scene, theme)
+    scene.take(Restart(10**9, AT_NS + 1, "the estimators' process was started anew", scene.restart.settings))
+    later(scene, panel, 1.0)
+    assert panel.state.text().startswith("not yet: nothing has come since the estimators began anew; ")
+    assert "z " not in panel.correlation.lagged.verdict.text()
+    assert not panel.correlation.lagged.plot.now.getData()[1].size

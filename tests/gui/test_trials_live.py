@@ -1,23 +1,17 @@
-"""The trials panel as a session goes on: what comes bit by bit, late, or in other tasks; and how it fits its room."""
+"""The trials panel as a session goes on: what comes bit by bit, late, or is not there yet."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QTabWidget
 
-from controller import rigfile
-from controller.fast import run
-from controller.log import LOG_NAME, read_events
 from controller.messages.view import Chance, Counts, Opening, Records, TrialRow, Trials
-from controller.session import Order
 from gui.panels.trials import TrialsPanel
 from gui.scene import Scene
 from gui.theme import Theme
 from realtime.records import NS_PER_S, Kind, Outcome, no_events
-from tests.gui.conftest import HOUSE, scene_of
+from tests.gui.conftest import scene_of
 
 S = NS_PER_S
 STAGES_NS = [3 * S, 3 * S // 2, 3 * S // 4]
@@ -91,6 +85,7 @@ def counts(rows: list[TrialRow], lit: tuple[int, int] = (0, 0), window_ns: int =
         t_ns=0,
         started_ns=S,
         water_ul=(None, None),
+        free_ul=(None, None),
         lit_s=(0.0, 0.0),
         outcomes=outcomes,
         lit=lit,
@@ -146,7 +141,7 @@ def test_pokes_that_come_after_a_trials_row_are_drawn_in_it_whatever_their_order
     scene = scene_with(pokes(0, 11.0), Trials([trial(1)]))
     panel = shown(scene)
     assert marks(panel.raster.pokes[0]) == [(0.0, 1)]
-    scene.take(pokes(0, 15.5, 14.0, 16.0, 16.001))
+    scene.take(pokes(0, 15.5, 17.0, 14.0, 16.0, 16.001))
     scene.take(pokes(1, 8.0, 11.5, 5.9))
     panel.refresh()
     assert marks(panel.raster.pokes[0]) == [(0.0, 1), (3.0, 1), (4.5, 1), (5.0, 1)]
@@ -180,11 +175,14 @@ def test_a_session_that_comes_in_pieces_looks_like_one_that_comes_at_once(record
 
 
 def test_only_the_last_100_trials_are_drawn(shown: Shown):
-    scene = scene_with(pokes(0, *(10.0 * n + 1.0 for n in range(1, 251))), Trials([trial(n) for n in range(1, 241)]))
+    offsets = {n: (n % 7) / 8 for n in range(1, 251)}
+    scene = scene_with(
+        pokes(0, *(10.0 * n + 1.0 + late for n, late in offsets.items())), Trials([trial(n) for n in range(1, 241)])
+    )
     panel = shown(scene)
     scene.take(Trials([trial(n) for n in range(241, 251)]))
     panel.refresh()
-    assert marks(panel.raster.pokes[0]) == [(0.0, n) for n in range(151, 251)]
+    assert marks(panel.raster.pokes[0]) == sorted((offsets[n], n) for n in range(151, 251))
     assert panel.raster.plot.getViewBox().viewRange()[1] == pytest.approx([150.5, 250.5])
     assert panel.raster.head.text() == "Pokes of the last 100 trials, newest on top"
 
@@ -247,6 +245,18 @@ def test_a_band_takes_a_step_only_where_it_changes(shown: Shown):
     assert panel.success.high.xData.tolist() == [20, 501, 501, 1000]
 
 
+def test_the_curve_of_a_long_session_is_thinned_and_keeps_its_peaks(shown: Shown):
+    outcomes = np.random.default_rng(7).choice([Outcome.SUCCESS, Outcome.MISS], 5000)
+    scene = scene_with(Trials([trial(n, Outcome(int(outcome))) for n, outcome in enumerate(outcomes, 1)]))
+    curve = shown(scene).success.curves[0]
+    whole = {n: 100 * float(np.mean(outcomes[n - 20 : n] == Outcome.SUCCESS)) for n in range(20, 5001)}
+    assert 500 < curve.xData.size <= 1000
+    assert curve.yData.tolist() == pytest.approx([whole[n] for n in curve.xData.tolist()])
+    assert (curve.xData[0], curve.xData[-1]) == (20, 5000)
+    assert (np.diff(curve.xData) > 0).all()
+    assert (min(curve.yData), max(curve.yData)) == pytest.approx((min(whole.values()), max(whole.values())))
+
+
 # --- window, intervals, light -----------------------------------------------------------------------------------------
 
 
@@ -286,101 +296,3 @@ def test_light_that_no_judged_trial_had_is_not_yet_compared(shown: Shown):
     assert outcomes.light_text.text() == "inhibited: not yet, control 1 of 2 (50 %, 9–91 %)"
     assert outcomes.difference_text.text() == "difference: not yet"
     assert outcomes.light_bars["inhibited"].share is None
-
-
-# --- each animal alone ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def independent(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of four minutes in which each poke pays by itself, without light."""
-    text = (HOUSE / "rigs" / "virtual.toml").read_text(encoding="utf-8")
-    for old, new in (('"cooperation"  ', '"independent"  '), ("fraction = 0.1667", "fraction = 0.0")):
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    path = tmp_path_factory.mktemp("independent") / "rig.toml"
-    path.write_text(text, encoding="utf-8")
-    loaded = rigfile.read(path)
-    settings = {"subjects": ("m12", "m13"), "day": 1, "minutes": 4.0, "trials": None, "seed": 3, "fast": True}
-    order = Order(rig=loaded.rig, rig_text=loaded.text, rig_path=str(path), output=path.parent, **settings)
-    return run(order).folder
-
-
-def test_each_animal_alone_has_a_curve_of_its_own_and_rows_that_say_whose_they_are(independent: Path, shown: Shown):
-    panel = shown(scene_of(independent, 230.0))
-    events = read_events(independent / LOG_NAME)
-    ended = events[(events["kind"] == Kind.TRIAL) & (events["arrival_ns"] <= S + 230 * S)]
-    rows = {0: [], 1: []}
-    for place, one in enumerate(ended, 1):
-        rows[int(one["line"])].append((place, int(one["trial"]), int(one["value"])))
-    for animal in (0, 1):
-        last = [outcome == Outcome.SUCCESS for _, _, outcome in rows[animal]]
-        shares = [100 * sum(last[i - 19 : i + 1]) / 20 for i in range(19, len(last))]
-        assert len(shares) > 3
-        curve = panel.success.curves[animal]
-        assert curve.yData.tolist() == pytest.approx(shares)
-        assert curve.xData.tolist() == [number for _, number, _ in rows[animal][19:]]
-        assert [y for _, y in marks(panel.raster.whose[animal])] == [place for place, _, _ in rows[animal]]
-        assert f"{'AB'[animal]} m1{2 + animal}" in panel.raster.legend.text()
-    assert [curve.opts["pen"].style() for curve in panel.success.curves] == [
-        Qt.PenStyle.SolidLine,
-        Qt.PenStyle.DashLine,
-    ]
-
-
-def test_each_animal_alone_has_no_window_no_interval_and_no_band(independent: Path, shown: Shown):
-    panel = shown(scene_of(independent, 230.0))
-    assert panel.window_plot.blank.text() == "no window: each animal is judged alone"
-    assert panel.intervals.blank.text() == "no intervals: each animal is judged alone"
-    assert panel.raster.spans.opts["y"].size == 0
-    assert "Each animal is judged alone" in panel.success.foot.text()
-    assert panel.outcomes.light_text.text() == "no light planned"
-
-
-# --- room -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "seen"),
-    [
-        (1100, 700, ["raster", "success", "window", "intervals", "outcomes"]),
-        (950, 400, ["raster", "success", "window", "outcomes"]),
-        (700, 700, ["raster", "success", "window", "outcomes"]),
-        (800, 500, ["raster", "success", "outcomes"]),
-        (640, 350, ["raster", "success"]),
-        (400, 600, ["raster", "success"]),
-        (320, 220, ["raster"]),
-    ],
-)
-def test_the_least_important_parts_go_behind_tabs_where_there_is_little_room(
-    width: int, height: int, seen: list[str], scene: Scene, shown: Shown
-):
-    panel = shown(scene, width, height)
-    assert (panel.width(), panel.height()) == (width, height)
-    assert [part.name for part in panel.parts if part.isVisible()] == seen
-
-
-def test_a_panel_that_grows_again_shows_everything_again(scene: Scene, shown: Shown, qapp):
-    panel = shown(scene, 320, 240)
-    for size in ((1100, 700), (640, 350), (1100, 700)):
-        panel.resize(*size)
-        qapp.processEvents()
-        panel.refresh()
-    assert all(part.isVisible() for part in panel.parts)
-    assert all(part.shown.isVisible() for part in panel.parts)
-    assert not panel.findChildren(QTabWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
-
-
-def test_a_part_behind_a_tab_is_drawn_when_it_comes_to_the_front(scene: Scene, shown: Shown):
-    panel = shown(scene, 320, 240)
-    assert panel.outcomes.numbers[Outcome.SUCCESS].text() == ""
-    tabs = panel.findChild(QTabWidget)
-    assert [tabs.tabText(i) for i in range(tabs.count())] == ["Pokes", "Success", "Outcomes", "Intervals", "Window"]
-    tabs.setCurrentIndex(2)
-    panel.refresh()
-    assert panel.outcomes.head.text() == f"Outcomes of {len(scene.rows)} trials"
-
-
-def test_the_panel_says_where_it_belongs():
-    settings = (TrialsPanel.name, TrialsPanel.title, TrialsPanel.area, TrialsPanel.order, TrialsPanel.stretch)
-    assert (*settings, TrialsPanel.rate_hz, TrialsPanel.key) == ("trials", "Trials", "middle", 10, 5, 4.0, "Ctrl+3")

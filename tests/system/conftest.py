@@ -253,7 +253,7 @@ def sessions_in(folder: Path) -> Iterator[Callable[..., Session]]:
     """Give a function that starts sessions in ``folder``, and end what still runs."""
     sessions: list[Session] = []
 
-    def start(rig: Path, *words: object) -> Session:
+    def start(rig: Path, *words: object, **environment: str) -> Session:
         output = folder / f"sessions{len(sessions)}"
         process = subprocess.Popen(
             [sys.executable, "-m", "controller.cli", "run", str(rig), "--out", str(output), *map(str, words)],
@@ -261,7 +261,7 @@ def sessions_in(folder: Path) -> Iterator[Callable[..., Session]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"COLUMNS": "200"},
+            env=os.environ | {"COLUMNS": "200"} | environment,
         )
         sessions.append(Session(process, output))
         return sessions[-1]

@@ -1,0 +1,308 @@
+"""The replay's panel: what it shows is what the log says, and what a person does to it is asked once."""
+
+import time
+
+import msgspec
+import pytest
+from PyQt6.QtCore import QPoint, QPointF, Qt
+from PyQt6.QtGui import QKeySequence, QShortcut
+
+from controller.log import read_events
+from controller.messages.view import Note, Overview, Span, Steer
+from gui.panels.replay import NOTHING, SPEEDS, ReplayPanel
+from gui.parts.timeline import Scale, blocks_of, precise, signs_of, tick_s, time_of_day
+from gui.scene import Scene
+from realtime.records import NS_PER_MS, NS_PER_S, Fault, Kind, Operator, Outcome, host_event
+from tests.gui.conftest import scene_of
+
+
+class Asked(list):
+    """What a panel asked, and the scene's clock."""
+
+    def __init__(self, panel):
+        super().__init__()
+        panel.asked.connect(self.append)
+        self.scene = panel.scene
+
+    def go(self, ms):
+        self.scene.local_ns += ms * NS_PER_MS
+
+
+@pytest.fixture
+def panel(scene, theme, qtbot):
+    made = ReplayPanel(scene, theme)
+    scene.local_ns = 10 * NS_PER_S
+    qtbot.addWidget(made)
+    made.resize(1200, 130)
+    made.show()
+    made.refresh()
+    return made
+
+
+@pytest.fixture
+def asked(panel):
+    return Asked(panel)
+
+
+def replace(scene, **fields):
+    """Let the playhead say something else."""
+    scene.take(msgspec.structs.replace(scene.playhead, **fields))
+
+
+def press(panel, keys):
+    """Press a shortcut of the panel."""
+    (found,) = [one for one in panel.findChildren(QShortcut) if one.key() == QKeySequence(keys)]
+    found.activated.emit()
+
+
+def place(panel, t_ns, y=40):
+    return QPoint(round(panel.bar.x_of(t_ns)), y)
+
+
+# -- what it shows
+
+
+def test_it_shows_the_moment_the_length_and_what_a_clock_showed_then(panel, scene, recorded):
+    events = read_events(recorded / "session.mcap")
+    length_s = (int(events["arrival_ns"][-1]) - scene.opening.start_ns) / NS_PER_S
+    on_the_wall = time.strftime("%H:%M:%S", time.localtime(scene.opening.epoch_ns // NS_PER_S + 480))
+    assert panel.time.text() == f"8:00.0 of {precise(length_s)} · {on_the_wall}"
+    assert panel.bar.playhead_ns == scene.opening.start_ns + 480 * NS_PER_S
+
+
+def test_the_bar_has_a_block_for_each_trial_of_the_whole_log_as_high_as_its_outcome(panel, recorded):
+    events = read_events(recorded / "session.mcap")
+    trials = events[events["kind"] == Kind.TRIAL]
+    blocks = blocks_of(panel.bar.overview.trials, panel.bar.scale)
+    assert trials.size > 20
+    assert [block.outcome for block in blocks][: trials.size] == trials["value"].tolist()
+    heights = {block.outcome: block.high for block in blocks}
+    assert len(set(heights.values())) == len(heights)
+    ends = [block.left + block.width for block in blocks][: trials.size]
+    assert ends == pytest.approx([panel.bar.scale.x(t) for t in trials["arrival_ns"].tolist()], abs=1.0)
+
+
+def test_the_bar_draws_each_trial_in_its_outcomes_colour_where_it_stands(panel, theme, qapp):
+    qapp.processEvents()
+    image = panel.bar.grab().toImage()
+    ratio = panel.bar.devicePixelRatioF()
+    long_ones = [trial for trial in panel.bar.overview.trials if trial.end_ns - trial.start_ns > 2 * NS_PER_S]
+    for trial in long_ones[:10]:
+        x = panel.bar.x_of((trial.start_ns + trial.end_ns) // 2)
+        y = panel.bar._trials_rect.bottom() - 3
+        assert image.pixelColor(round(x * ratio), round(y * ratio)).name() == theme.outcomes[Outcome(trial.code)]
+    assert len(long_ones) >= 3
+
+
+def test_marks_are_what_people_did_and_crossings_in_the_whole_log(panel, recorded):
+    events = read_events(recorded / "session.mcap")
+    acts = events[events["kind"] == Kind.OPERATOR]
+    crossings = events[events["kind"] == Kind.NEURAL]
+    marks = [sign.mark for sign in panel.bar.signs]
+    assert (marks.count("◆"), marks.count("╵")) == (acts.size, crossings.size)
+    starts = acts["arrival_ns"][acts["value"] == Operator.START].tolist()
+    assert [sign.t_ns for sign in panel.bar.signs if "started" in sign.sentence] == starts
+
+
+def test_where_trials_are_too_many_columns_show_shares_that_hide_none():
+    outcomes = (1, 1, 1, 2)
+    trials = [Span(i * 10, i * 10 + 5, -1, i + 1, outcomes[i % 4]) for i in range(4000)]
+    blocks = blocks_of(trials, Scale(0, 40_000, 400.0))
+    first = [block for block in blocks if block.left == blocks[0].left]
+    assert [(block.outcome, block.low, block.high) for block in first] == [(1, 0.0, 0.75), (2, 0.75, 1.0)]
+    assert max(block.high for block in blocks) == 1.0
+
+
+def test_a_fault_and_a_note_have_their_marks_and_sentences(scene):
+    fault = host_event(Kind.FAULT, 50, 2, Fault.DEVICE_SILENT)
+    fault["arrival_ns"] = 60
+    note = Note(1, 80, "cage door opened")
+    signs = signs_of(Overview([], [], fault.tobytes(), [note]), scene.opening)
+    assert [(sign.t_ns, sign.mark) for sign in signs] == [(60, "▲"), (80, "✎")]
+    assert "does not answer any more" in signs[0].sentence
+    assert signs[1].sentence == "note: cage door opened"
+
+
+@pytest.mark.parametrize(
+    ("proven", "proof", "read", "expected"),
+    [
+        (None, "not yet", 1.0, "… proof: not yet"),
+        (None, "not yet", 0.25, "… proof: not yet · older estimates: 25% found"),
+        (True, "proven: 12 events", 1.0, "✓ proven: 12 events"),
+        (False, "the log was changed: event 4", 1.0, "✗ differs: the log was changed: event 4"),
+    ],
+)
+def test_the_proof_has_a_mark_and_its_words(panel, scene, proven, proof, read, expected):
+    replace(scene, proven=proven, proof=proof, read=read)
+    panel.refresh()
+    assert panel.proof.text() == expected
+
+
+def test_nothing_to_replay_is_a_quiet_sentence_and_no_button_works(theme, qtbot):
+    panel = ReplayPanel(Scene(), theme)
+    qtbot.addWidget(panel)
+    asked = Asked(panel)
+    panel.show()
+    panel.refresh()
+    assert panel.time.text() == NOTHING
+    assert not panel.play.isEnabled()
+    press(panel, "Space")
+    press(panel, "Ctrl+Right")
+    qtbot.mouseClick(panel.bar, Qt.MouseButton.LeftButton, pos=QPoint(50, 30))
+    assert asked == []
+
+
+def test_anew_with_another_session_shows_that_one(panel, scene, without_brains):
+    other = scene_of(without_brains, 30.0)
+    scene.forget()
+    for name in ("opening", "playhead", "overview"):
+        setattr(scene, name, getattr(other, name))
+    scene.at(other.now_ns, 0, 0.0)
+    panel.anew()
+    assert panel.time.text().startswith("0:30.0 of ")
+    assert panel.bar.overview is other.overview
+
+
+def test_while_it_plays_the_playhead_moves_with_the_scene(panel, scene):
+    before = panel.bar.playhead_ns
+    scene.at(before, scene.local_ns, 2.0)
+    scene.local_ns += 3 * NS_PER_S
+    panel.refresh()
+    assert panel.bar.playhead_ns == before + 6 * NS_PER_S
+    assert panel.time.text().startswith("8:06.0 of ")
+
+
+# -- what it asks
+
+
+def test_play_and_pause_by_button_and_by_space(panel, scene, asked, qtbot):
+    qtbot.mouseClick(panel.play, Qt.MouseButton.LeftButton)
+    replace(scene, playing=True)
+    panel.refresh()
+    assert panel.play.text() == "Pause"
+    press(panel, "Space")
+    assert asked == [Steer(0, "play"), Steer(0, "pause")]
+
+
+def test_steps_by_button_and_by_key(panel, asked, qtbot):
+    qtbot.mouseClick(panel.forward, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
+    press(panel, "Ctrl+Right")
+    press(panel, "Ctrl+Left")
+    assert asked == [Steer(0, "step", by) for by in (1.0, -1.0, 1.0, -1.0)]
+
+
+def test_plus_and_minus_go_through_the_speeds_and_stop_at_the_ends(panel, scene, asked):
+    for speed in SPEEDS:
+        replace(scene, speed=speed)
+        panel.refresh()
+        assert panel.speed.currentData() == speed
+        press(panel, "+")
+    replace(scene, speed=3.0)
+    panel.refresh()
+    assert (panel.speed.currentIndex(), panel.speed.placeholderText()) == (-1, "3 ×")
+    press(panel, "-")
+    press(panel, "=")
+    assert [one.value for one in asked] == [*SPEEDS[1:], 2.0, 5.0]
+
+
+def test_a_speed_is_chosen_from_the_list(panel, asked):
+    panel.speed.activated.emit(SPEEDS.index(10.0))
+    assert asked == [Steer(0, "speed", 10.0)]
+
+
+def test_a_click_on_the_bar_goes_there(panel, scene, asked, qtbot):
+    t_ns = scene.playhead.begin_ns + 100 * NS_PER_S
+    qtbot.mouseClick(panel.bar, Qt.MouseButton.LeftButton, pos=place(panel, t_ns))
+    (steer,) = asked
+    assert steer.verb == "seek"
+    assert steer.value == pytest.approx(100.0, abs=1.0)
+
+
+def test_a_click_on_a_mark_goes_to_its_very_moment(panel, scene, asked, qtbot):
+    sign = [sign for sign in panel.bar.signs if sign.mark == "◆"][-1]
+    qtbot.mouseClick(panel.bar, Qt.MouseButton.LeftButton, pos=place(panel, sign.t_ns, y=4) - QPoint(2, 0))
+    (steer,) = asked
+    assert scene.playhead.begin_ns + round(steer.value * NS_PER_S) == sign.t_ns
+    assert sign.sentence in panel.bar.tip_at(QPointF(place(panel, sign.t_ns, y=4)))
+
+
+def test_a_drag_asks_for_one_moment_at_a_time_and_for_the_last_one_at_the_end(panel, scene, asked, qtbot):
+    begin_ns = scene.playhead.begin_ns
+    at = [place(panel, begin_ns + s * NS_PER_S) for s in (100, 200, 300, 400)]
+    qtbot.mousePress(panel.bar, Qt.MouseButton.LeftButton, pos=at[0])
+    for one in at[1:]:
+        qtbot.mouseMove(panel.bar, one)
+        asked.go(33)
+        panel.refresh()
+    assert len(asked) == 1
+    assert panel.bar.playhead_ns == pytest.approx(begin_ns + 400 * NS_PER_S, abs=NS_PER_S)
+    panel.anew()
+    asked.go(1)
+    panel.refresh()
+    qtbot.mouseRelease(panel.bar, Qt.MouseButton.LeftButton, pos=at[-1])
+    assert [one.value for one in asked] == pytest.approx([100.0, 400.0], abs=1.0)
+
+
+def test_moments_are_asked_for_no_more_than_ten_times_a_second(panel, scene, asked, qtbot):
+    qtbot.mousePress(panel.bar, Qt.MouseButton.LeftButton, pos=place(panel, scene.playhead.begin_ns))
+    for step in range(60):  # two seconds of thirty drawings, each answered at once
+        qtbot.mouseMove(panel.bar, place(panel, scene.playhead.begin_ns + step * 5 * NS_PER_S))
+        asked.go(33)
+        panel.anew()
+    assert 10 <= len(asked) <= 21
+
+
+def test_a_seek_that_is_never_answered_does_not_hold_up_the_next_for_ever(panel, scene, asked, qtbot):
+    for seconds in (50, 60):
+        pos = place(panel, scene.playhead.begin_ns + seconds * NS_PER_S)
+        qtbot.mouseClick(panel.bar, Qt.MouseButton.LeftButton, pos=pos)
+    assert len(asked) == 1
+    asked.go(2001)
+    panel.refresh()
+    assert [one.value for one in asked] == pytest.approx([50.0, 60.0], abs=1.0)
+
+
+def test_the_menu_goes_to_a_trial_by_its_number_and_to_what_people_did(panel, scene, asked, recorded, qtbot):
+    events = read_events(recorded / "session.mcap")
+    ready = scene.opening.states.index("READY")
+    opens = events["arrival_ns"][(events["kind"] == Kind.STATE) & (events["state"] == ready)]
+    panel.menu.trial.setValue(7)
+    qtbot.mouseClick(panel.menu.go, Qt.MouseButton.LeftButton)
+    asked.go(200)
+    panel.anew()
+    panel.menu.lists["◆"].actions()[0].trigger()
+    moments = [scene.playhead.begin_ns + round(one.value * NS_PER_S) for one in asked]
+    acts = events[events["kind"] == Kind.OPERATOR]
+    assert moments == [int(opens[6]), int(acts["arrival_ns"][0])]
+    assert panel.menu.trial.maximum() == opens.size
+    assert not panel.menu.lists["▲"].isEnabled()
+
+
+def test_below_the_mouse_stands_the_trial_in_words(panel, scene):
+    trial = panel.bar.overview.trials[4]
+    tip = panel.bar.tip_at(QPointF(panel.bar.x_of((trial.start_ns + trial.end_ns) // 2), 40.0))
+    assert tip.endswith(f": trial 5: {Outcome(trial.code).name.lower()}")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1580, 110), (800, 140), (320, 220), (240, 84)])
+def test_everything_is_within_the_panel_whatever_its_size(panel, qapp, width, height):
+    panel.resize(width, height)
+    qapp.processEvents()
+    for widget in (panel.play, panel.back, panel.forward, panel.speed, panel.time, panel.bar):
+        corner = widget.mapTo(panel, QPoint(widget.width(), widget.height()))
+        assert corner.y() <= panel.height()
+        if width >= 320:
+            assert corner.x() <= panel.width()
+
+
+def test_times_are_written_in_few_and_round_steps():
+    assert [tick_s(720.0, 1500.0), tick_s(21_600.0, 1500.0), tick_s(21_600.0, 300.0)] == [60, 1800, 7200]
+    assert [precise(0.04), precise(59.96), precise(3725.5)] == ["0:00.0", "1:00.0", "1:02:05.5"]
+    assert time_of_day(1_700_000_000 * NS_PER_S) == time.strftime("%H:%M:%S", time.localtime(1_700_000_000))
+
+
+def test_a_strip_goes_from_times_to_places_and_back_within_the_session():
+    scale = Scale(1000, 3000, 200.0)
+    assert [scale.x(1000), scale.x(2000), scale.x(3000)] == [0.0, 100.0, 200.0]
+    assert [scale.t_ns(50.0), scale.t_ns(-9.0), scale.t_ns(999.0)] == [1500, 1000, 3000]

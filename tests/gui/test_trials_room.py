@@ -1,0 +1,153 @@
+"""The trials panel in tasks that judge each animal alone, and how it fits its room."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QTabWidget
+
+from controller import rigfile
+from controller.fast import run
+from controller.log import LOG_NAME, read_events
+from controller.session import Order
+from gui.panels.trials import ALL, TrialsPanel
+from gui.scene import Scene
+from gui.theme import Theme
+from realtime.records import NS_PER_S, Kind, Outcome
+from tests.gui.conftest import HOUSE, scene_of
+from tests.realtime.kernels import COMPILED_HERE
+
+S = NS_PER_S
+Shown = Callable[..., TrialsPanel]
+
+
+@pytest.fixture
+def shown(qtbot, qapp, theme: Theme) -> Shown:
+    kept = []
+
+    def show(scene: Scene, width: int = 1100, height: int = 700) -> TrialsPanel:
+        panel = TrialsPanel(scene, theme)
+        qtbot.addWidget(panel)
+        kept.append(panel)
+        panel.resize(width, height)
+        panel.show()
+        qapp.processEvents()
+        panel.refresh()
+        return panel
+
+    return show
+
+
+def marks(item) -> list[tuple[float, int]]:
+    x, y = item.getData()
+    return sorted(zip(np.round(x, 6).tolist(), y.tolist(), strict=True))
+
+
+# --- each animal alone ------------------------------------------------------------------------------------------------
+
+
+LIMIT = ("trial_limit_s = 60.0", "trial_limit_s = 5.0")
+
+
+@pytest.fixture(scope="module")
+def independent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of eight minutes in which each poke pays by itself, without light, and who dawdles omits."""
+    if not COMPILED_HERE:
+        pytest.skip("compilation is switched off")
+    text = (HOUSE / "rigs" / "virtual.toml").read_text(encoding="utf-8")
+    for old, new in (('"cooperation"  ', '"independent"  '), ("fraction = 0.1667", "fraction = 0.0"), LIMIT):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path = tmp_path_factory.mktemp("independent") / "rig.toml"
+    path.write_text(text, encoding="utf-8")
+    loaded = rigfile.read(path)
+    settings = {"subjects": ("m12", "m13"), "day": 1, "minutes": 8.0, "trials": None, "seed": 3, "fast": True}
+    order = Order(rig=loaded.rig, rig_text=loaded.text, rig_path=str(path), output=path.parent, **settings)
+    return run(order).folder
+
+
+def test_each_animal_alone_has_a_curve_of_its_own_and_rows_that_say_whose_they_are(independent: Path, shown: Shown):
+    panel = shown(scene_of(independent, 470.0))
+    events = read_events(independent / LOG_NAME)
+    ended = events[(events["kind"] == Kind.TRIAL) & (events["arrival_ns"] <= S + 470 * S)]
+    rows = {0: [], 1: []}
+    for place, one in enumerate(ended, 1):
+        rows[int(one["line"])].append((place, int(one["trial"]), int(one["value"])))
+    newest = ended.size - 100
+    assert newest > 0
+    for animal in (0, 1):
+        last = [outcome == Outcome.SUCCESS for _, _, outcome in rows[animal]]
+        shares = [100 * sum(last[i - 19 : i + 1]) / 20 for i in range(19, len(last))]
+        assert 0.0 < min(shares) < max(shares)
+        curve = panel.success.curves[animal]
+        assert curve.yData.tolist() == pytest.approx(shares)
+        assert curve.xData.tolist() == [number for _, number, _ in rows[animal][19:]]
+        assert [y for _, y in marks(panel.raster.whose[animal])] == [
+            place for place, _, _ in rows[animal] if place > newest
+        ]
+        assert f"{'AB'[animal]} m1{2 + animal}" in panel.raster.legend.text()
+    assert [curve.opts["pen"].style() for curve in panel.success.curves] == [
+        Qt.PenStyle.SolidLine,
+        Qt.PenStyle.DashLine,
+    ]
+
+
+def test_each_animal_alone_has_no_window_no_interval_and_no_band(independent: Path, shown: Shown):
+    panel = shown(scene_of(independent, 470.0))
+    assert panel.window_plot.blank.text() == "no window: each animal is judged alone"
+    assert panel.intervals.blank.text() == "no intervals: each animal is judged alone"
+    assert panel.raster.spans.opts["y"].size == 0
+    assert "Each animal is judged alone" in panel.success.foot.text()
+    assert panel.outcomes.light_text.text() == "no light planned"
+
+
+# --- room -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "seen"),
+    [
+        (1100, 700, ["raster", "success", "window", "intervals", "outcomes"]),
+        (950, 400, ["raster", "success", "window", "outcomes"]),
+        (700, 700, ["raster", "success", "window", "outcomes"]),
+        (800, 500, ["raster", "success", "outcomes"]),
+        (640, 350, ["raster", "success"]),
+        (400, 600, ["raster", "success"]),
+        (320, 220, ["raster"]),
+    ],
+)
+def test_the_least_important_parts_go_behind_tabs_where_there_is_little_room(
+    width: int, height: int, seen: list[str], scene: Scene, shown: Shown
+):
+    panel = shown(scene, width, height)
+    assert (panel.width(), panel.height()) == (width, height)
+    assert [part.name for part in panel.parts if part.isVisible()] == seen
+
+
+def test_a_panel_that_grows_again_shows_everything_again(scene: Scene, shown: Shown, qapp):
+    panel = shown(scene, 320, 240)
+    for size in ((1100, 700), (640, 350), (1100, 700)):
+        panel.resize(*size)
+        qapp.processEvents()
+        panel.refresh()
+    assert all(part.isVisible() for part in panel.parts)
+    assert all(part.shown.isVisible() for part in panel.parts)
+    assert panel.arrangement.now is ALL
+
+
+def test_a_part_behind_a_tab_is_drawn_when_it_comes_to_the_front(scene: Scene, shown: Shown):
+    panel = shown(scene, 320, 240)
+    assert panel.outcomes.numbers[Outcome.SUCCESS].text() == ""
+    tabs = panel.findChild(QTabWidget)
+    assert [tabs.tabText(i) for i in range(tabs.count())] == ["Pokes", "Success", "Outcomes", "Intervals", "Window"]
+    tabs.setCurrentIndex(2)
+    panel.refresh()
+    assert scene.counts is not None
+    assert panel.outcomes.head.text() == f"Outcomes of {sum(scene.counts.outcomes.values())} trials"
+
+
+def test_the_panel_says_where_it_belongs():
+    settings = (TrialsPanel.name, TrialsPanel.title, TrialsPanel.area, TrialsPanel.order, TrialsPanel.stretch)
+    assert (*settings, TrialsPanel.rate_hz, TrialsPanel.key) == ("trials", "Trials", "middle", 10, 5, 4.0, "Ctrl+3")
