@@ -39,7 +39,7 @@ class Results:
     hours: _gui_hours.Hours
 
 
-FULL: Final = Effort(rounds=10, turn_s=20.0, hours=6.0, speed=90.0)
+FULL: Final = Effort(rounds=10, turn_s=24.0, hours=6.0, speed=120.0)
 QUICK: Final = Effort(rounds=2, turn_s=15.0, hours=0.5, speed=90.0)
 
 

@@ -19,6 +19,8 @@ from realtime.errors import DuettoError
 from realtime.records import NS_PER_S
 
 INTERRUPTED: Final = 130
+HURRIED_S: Final = 0.001
+"""Between looks into a log that is not looked through yet."""
 LAST_S: Final = 10.0
 """How long a window that was asked to close may take."""
 
@@ -40,14 +42,18 @@ class _Shown:
         The recording, standing where it shall begin.
     screenshot
         Where the one picture goes; None opens a window that plays.
+    size
+        Of the window [px]; None as it was last.
     """
 
-    def __init__(self, bus: Bus, folder: Path, logged: Logged, screenshot: Path | None) -> None:
+    def __init__(
+        self, bus: Bus, folder: Path, logged: Logged, screenshot: Path | None, size: tuple[int, int] | None
+    ) -> None:
         self._logged, self._plays = logged, screenshot is None
         address = Addresses(folder).view
         self._server = Server(bus, logged, address)
         at_s = None if screenshot is None else (logged.moment_ns() - logged.opening.start_ns) / NS_PER_S
-        self._look = Look(address, screenshot=screenshot, at_s=at_s)
+        self._look = Look(address, screenshot=screenshot, at_s=at_s, size=size)
 
     def run(self, until: Callable[[], bool]) -> int:
         """Serve until the window has closed or it is enough; return the window's exit status."""
@@ -56,7 +62,7 @@ class _Shown:
             while window.poll() is None:
                 if until():
                     return INTERRUPTED
-                self._server.turn()
+                self._server.turn(None if self._logged.looked_through else HURRIED_S)
                 if self._plays and self._server.viewers:
                     self._plays = False
                     self._logged.ask(Steer(0, "play"), _nobody_asked)
@@ -86,6 +92,7 @@ def show_replay(
     speed: float = 1.0,
     at_s: float | None = None,
     screenshot: Path | None = None,
+    size: tuple[int, int] | None = None,
     until: Callable[[], bool] = lambda: False,
 ) -> int:
     """Open the window on a recorded session and return its exit status when it is closed.
@@ -102,6 +109,8 @@ def show_replay(
         Where it begins [s]; the session's beginning, or of a picture its end, where it is None.
     screenshot
         Draw that moment into this file, without a display, and end.
+    size
+        Width and height of the window [px]; None as it was last.
     until
         Whether it is enough.
 
@@ -125,7 +134,7 @@ def show_replay(
     try:
         _begin(logged, at_s, screenshot, until)
         with Bus() as bus:
-            shown = _Shown(bus, folder, logged, screenshot)
+            shown = _Shown(bus, folder, logged, screenshot, size)
             write_json(place, {"pid": os.getpid(), "view": Addresses(folder).view})
             return shown.run(until)
     finally:

@@ -1,13 +1,20 @@
 """Opening a window: a process of its own, which nothing waits for and nothing depends on."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from realtime.errors import DuettoError
+
 ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+class NoSizeError(DuettoError):
+    """What was given as a window's size is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,20 @@ class Look:
     at_s: float | None = None
     size: tuple[int, int] | None = None
     theme: str = ""
+
+
+def size_from(text: str) -> tuple[int, int]:
+    """Return the width and height [px] that ``text`` says, such as ``1600x1000``.
+
+    Raises
+    ------
+    NoSizeError
+        If it says none; how small and how large windows may be, the window knows.
+    """
+    written = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    if written is None:
+        raise NoSizeError(f"{text!r} is no size; write it as 1600x1000")
+    return int(written[1]), int(written[2])
 
 
 def has_display() -> bool:

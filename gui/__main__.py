@@ -25,7 +25,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--at", type=float, default=None)
     parser.add_argument("--size", default="")
     parser.add_argument("--theme", choices=("dark", "light"), default="")
-    parser.add_argument("--report", type=Path, default=None, help="write how the window kept up when it closes")
+    parser.add_argument("--report", type=Path, default=None, help="write how the window keeps up, a line every second")
     return parser.parse_args(words)
 
 

@@ -2,9 +2,13 @@
 
 import argparse
 import os
+import re
 import sys
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 from PyQt6.QtCore import QSettings, QtMsgType, qInstallMessageHandler
@@ -19,6 +23,8 @@ from realtime.errors import DuettoError
 from realtime.records import NS_PER_S
 
 SIZE: Final = (1600, 1000)
+SMALLEST, LARGEST = 320, 8192
+"""Of a window's width and height [px]."""
 STEP_S: Final = 0.02
 SEEK_S: Final = 60.0
 """How long a replay may take to come to the moment that is to be drawn."""
@@ -34,6 +40,10 @@ class NobodyAnswers(DuettoError):
 
 class NoScreenshot(DuettoError):
     """The picture could not be made."""
+
+
+class NoSize(DuettoError):
+    """What was given as the window's size is none."""
 
 
 def settings_file() -> QSettings:
@@ -54,9 +64,10 @@ def run(arguments: argparse.Namespace, deadline_s: float) -> int:
 
     Raises
     ------
-    LinkError, NobodyAnswers, NoScreenshot
+    LinkError, NobodyAnswers, NoScreenshot, NoSize
         As their names say.
     """
+    size = _size(arguments.size)
     link = Link(arguments.endpoint, keys_from(arguments.keys, arguments.server_key))
     try:
         await_first(link, deadline_s)
@@ -65,10 +76,11 @@ def run(arguments: argparse.Namespace, deadline_s: float) -> int:
         application = there if isinstance(there, QApplication) else QApplication(["duetto"])
         picture = arguments.screenshot is not None
         window = MainWindow(application, link, None if picture else settings_file(), arguments.theme)
-        window.resize(*_size(arguments.size))
+        window.resize(*size)
         if picture:
             return _draw_into(window, application, arguments.screenshot, arguments.at)
         _let_go_of_terminal()
+        sys.excepthook = outlive(window)
         if arguments.at is not None:
             link.ask(Steer(0, "seek", arguments.at))
         window.show()
@@ -84,6 +96,26 @@ def _quietly(kind: QtMsgType, _context: object, message: str | None) -> None:
     """Pass on what Qt has to say, but for what it says of every window that is drawn into memory."""
     if message is not None and NOISE not in message and kind != QtMsgType.QtDebugMsg:
         sys.stderr.write(f"duetto: {message}\n")
+
+
+Hook = Callable[[type[BaseException], BaseException, TracebackType | None], None]
+
+
+def outlive(window: MainWindow) -> Hook:
+    """Return what shall become of an error that Qt meets, in a panel's painting say: Qt would end the program.
+
+    It is told in the window, and written down the first time; whatever comes again, comes with every drawing.
+    """
+    known: set[str] = set()
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        where = "".join(traceback.format_exception(kind, error, trace))
+        if where not in known:
+            known.add(where)
+            sys.stderr.write(where)
+            window.tell(f"something in this window failed ({kind.__name__}: {error}); all else goes on", warn=True)
+
+    return hook
 
 
 def _let_go_of_terminal() -> None:
@@ -121,10 +153,11 @@ def await_first(link: Link, deadline_s: float) -> None:
 def _size(text: str) -> tuple[int, int]:
     if not text:
         return SIZE
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise NoScreenshot(f"{text!r} is no size; write it as 1600x1000")
-    return int(width), int(height)
+    written = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    size = (int(written[1]), int(written[2])) if written else (0, 0)
+    if not all(SMALLEST <= length <= LARGEST for length in size):
+        raise NoSize(f"{text!r} is no size; write it as 1600x1000, each from {SMALLEST} to {LARGEST}")
+    return size
 
 
 def _draw_into(window: MainWindow, application: QApplication, path: Path, at_s: float | None) -> int:
@@ -162,4 +195,4 @@ def _is_there(window: MainWindow, at_s: float | None) -> bool:
     if playhead is None or scene.opening is None:
         return False
     wanted_ns = min(playhead.begin_ns + round(at_s * NS_PER_S), playhead.end_ns)
-    return abs(playhead.t_ns - wanted_ns) < NEAR_NS and playhead.read >= 1.0
+    return abs(playhead.t_ns - wanted_ns) < NEAR_NS and playhead.settled

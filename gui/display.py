@@ -7,6 +7,7 @@ import ctypes
 import importlib.util
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import Final
@@ -76,22 +77,42 @@ def check(*, offscreen: bool) -> None:
     platform = os.environ.get("QT_QPA_PLATFORM", "")
     if offscreen or platform in ("offscreen", "minimal", "vnc"):
         return
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    x_display, wayland = os.environ.get("DISPLAY", ""), os.environ.get("WAYLAND_DISPLAY", "")
+    if not (x_display or wayland):
         raise NoDisplay(
             "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); start it on a desktop, use ssh -X, "
             "draw into a file with --screenshot, or watch from another computer with 'duetto monitor'"
         )
-    if os.environ.get("DISPLAY") and platform in ("", "xcb") and not os.environ.get("WAYLAND_DISPLAY"):
-        _check_plugin()
-        _check_server()
+    if platform not in ("", "xcb") or (wayland and platform == "" and _answers(wayland)):
+        return  # Qt has been told what to draw on, or draws on Wayland
+    if not x_display:
+        raise NoDisplay(_says_dead(wayland))
+    _check_plugin()
+    _check_server(x_display)
 
 
 def _check_import() -> None:
     """Load Qt's own libraries."""
     try:
         importlib.import_module("PyQt6.QtWidgets")
+    except ModuleNotFoundError as error:
+        raise LibraryMissing(
+            f"the window needs the Python package {(error.name or 'PyQt6').partition('.')[0]}, which is not installed "
+            "here; install it: python -m pip install 'PyQt6>=6.7,<7'"
+        ) from error
     except ImportError as error:
         raise LibraryMissing(_says_missing(str(error))) from error
+
+
+def _answers(wayland: str) -> bool:
+    """Return whether somebody listens at a Wayland display."""
+    place = Path(os.environ.get("XDG_RUNTIME_DIR", "/")) / wayland  # an absolute path stays itself
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        try:
+            trial.connect(str(place))
+        except OSError:
+            return False
+    return True
 
 
 def _check_plugin() -> None:
@@ -108,7 +129,7 @@ def _check_plugin() -> None:
         raise LibraryMissing(_says_missing(str(error))) from error
 
 
-def _check_server() -> None:
+def _check_server(display: str) -> None:
     """Connect to the X display and let go of it."""
     try:
         xcb = ctypes.CDLL("libxcb.so.1")
@@ -119,15 +140,19 @@ def _check_server() -> None:
     failed = xcb.xcb_connection_has_error(connection)
     xcb.xcb_disconnect(connection)
     if failed:
-        raise NoDisplay(
-            f"the display {os.environ['DISPLAY']} cannot be opened; is the X server running, and may this user use it?"
-        )
+        raise NoDisplay(_says_dead(display))
+
+
+def _says_dead(display: str) -> str:
+    return f"the display {display} cannot be opened; is its server running, and may this user use it?"
 
 
 def _says_missing(words: str) -> str:
     """Return the sentence about a library that could not be loaded, with the one line that installs it."""
-    named = re.search(r"lib[\w+-]+(?:\.\d+)*\.so[.\d]*", words)
-    library = named.group(0) if named else "a library"
+    named = re.match(r"(\S+\.so[.\d]*): cannot open shared object file", words)
+    if named is None:
+        return f"Qt's libraries cannot be loaded here ({words}); those it needs: sudo apt-get install {ALL}"
+    library = named.group(1)
     package = PACKAGES.get(library)
     install = package if package is not None else ALL
     return f"the window needs {library}, which this system lacks; install it: sudo apt-get install {install}"

@@ -16,13 +16,19 @@ KEPT: Final = 300
 class Lag:
     """Measures ticks: how late each begins, how long it takes, and how many draw something.
 
+    Parameters
+    ----------
+    due_ms
+        After how long a tick is due after the one before [ms].
+
     Attributes
     ----------
     ticks, frames
         All so far, and those in which something was drawn.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, due_ms: float) -> None:
+        self._due_ms = due_ms
         self.ticks = self.frames = 0
         self._begun: deque[int] = deque(maxlen=KEPT)
         self._took: deque[int] = deque(maxlen=KEPT)
@@ -68,12 +74,12 @@ class Lag:
 
     def own(self, contact: Contact) -> Own:
         """Return how the window stands."""
-        gaps = self.gaps_ms()
+        late = [max(0.0, gap - self._due_ms) for gap in self.gaps_ms()]
         local_ns = self._begun[-1] if self._begun else 0
         return Own(
             frames_per_s=self.frames_per_s,
-            tick_late_p50_ms=gaps[len(gaps) // 2] if gaps else 0.0,
-            tick_late_max_ms=gaps[-1] if gaps else 0.0,
+            tick_late_p50_ms=late[len(late) // 2] if late else 0.0,
+            tick_late_max_ms=late[-1] if late else 0.0,
             behind_ms=max(0.0, (local_ns - contact.heard_ns) / NS_PER_MS),
             round_trip_ms=contact.round_trip_ns / NS_PER_MS if contact.round_trip_ns else None,
             dropped=contact.dropped,

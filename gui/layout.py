@@ -13,10 +13,10 @@ SMALL: Final = (1500, 880)
 """A window that is smaller than this shows fewer panels at once, behind tabs."""
 COLUMNS: Final = ("left", "middle", "right")
 WIDTHS: Final = {"left": 24, "middle": 40, "right": 36}
-BOTTOM: Final = 0.22
+BOTTOM: Final = 0.25
 BOTTOM_SMALL: Final = 0.24
 """Share of the height that the strip below gets."""
-BAR: Final = 0.13
+BAR: Final = 0.12
 """The same of a strip that only some modes have."""
 
 

@@ -10,12 +10,24 @@ from PyQt6.QtCore import QTimer
 from gui.link import Contact
 from gui.window import MainWindow
 from realtime.clock import now_ns
+from realtime.errors import DuettoError
 
 EVERY_MS: Final = 1000
 
 
+class NoReport(DuettoError):
+    """The report cannot be written."""
+
+
 def write_report(window: MainWindow, path: Path) -> None:
-    """Append a line of JSON to ``path`` every second: frames drawn, ticks, their times, memory and processor time."""
+    """Append a line of JSON to ``path`` every second: frames drawn, ticks, their times, memory and processor time.
+
+    Raises
+    ------
+    NoReport
+        If the file cannot be written now. One that cannot be written any more, because the disk is full say, gets no
+        more lines, and the window says so.
+    """
 
     def write() -> None:
         contact = Contact() if window.link is None else window.link.contact
@@ -35,12 +47,24 @@ def write_report(window: MainWindow, path: Path) -> None:
             "anew": contact.anew,
             "dropped": contact.dropped,
         }
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+        try:
+            _append(path, json.dumps(line) + "\n")
+        except NoReport as error:
+            timer.stop()
+            window.tell(str(error), warn=True)
 
+    _append(path, "")
     timer = QTimer(window)
     timer.timeout.connect(write)
     timer.start(EVERY_MS)
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise NoReport(f"the report {path} cannot be written ({error.strerror}); name another file") from error
 
 
 def _resident_kb() -> int:

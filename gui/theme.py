@@ -35,8 +35,8 @@ class Theme:
     ----------
     base, raised, edge
         Backgrounds of the window and of what stands out, and lines between them.
-    text, dim
-        What is read, and what is read only when looked for.
+    text, dim, faint
+        What is read, what is read only when looked for, and what cannot be used now.
     animals
         A and B.
     outcomes
@@ -57,6 +57,7 @@ class Theme:
     edge: str
     text: str
     dim: str
+    faint: str
     animals: tuple[str, str]
     outcomes: dict[Outcome, str]
     light: str
@@ -95,6 +96,7 @@ DARK: Final = Theme(
     edge="#39414d",
     text="#e8eaed",
     dim="#9aa4b1",
+    faint="#69737f",
     animals=LIGHTER_ANIMALS,
     outcomes={
         Outcome.SUCCESS: "#2fbf96",
@@ -115,6 +117,7 @@ LIGHT: Final = Theme(
     edge="#c9ced6",
     text="#1b1f24",
     dim="#5b6570",
+    faint="#939ba4",
     animals=ANIMAL_COLOURS,
     outcomes={
         Outcome.SUCCESS: "#00805f",
@@ -156,7 +159,7 @@ def apply(application: QApplication, theme: Theme) -> None:
     for role, colour in named.items():
         palette.setColor(role, QColor(colour))
     for role in (roles.WindowText, roles.Text, roles.ButtonText):
-        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.edge))
+        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.faint))
     application.setPalette(palette)
     application.setStyleSheet(_sheet(theme))
     pg.setConfigOptions(
@@ -174,9 +177,10 @@ def _sheet(theme: Theme) -> str:
     QPushButton {{ border: 1px solid {theme.edge}; border-radius: 4px; padding: 4px 10px; background: {theme.raised}; }}
     QPushButton:hover {{ border-color: {theme.dim}; }}
     QPushButton:pressed {{ background: {theme.edge}; }}
-    QPushButton:disabled {{ color: {theme.edge}; }}
-    QPushButton:focus, QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus {{ border: 2px solid {theme.animals[0]}; }}
-    QLineEdit, QSpinBox, QDoubleSpinBox {{
+    QPushButton:disabled {{ color: {theme.faint}; }}
+    QPushButton#primary:enabled {{ background: {theme.good}; color: {theme.base}; border-color: {theme.good}; }}
+    QPushButton:focus, QLineEdit:focus {{ border: 2px solid {theme.animals[0]}; }}
+    QLineEdit {{
         border: 1px solid {theme.edge}; border-radius: 4px; padding: 2px 4px; background: {theme.raised};
     }}
     """

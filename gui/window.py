@@ -4,10 +4,13 @@ Nothing is drawn when it comes; it is taken into the scene, and thirty times a s
 is due draws what has changed. So a flood of messages costs drawing no more than a trickle.
 """
 
+import sys
+import traceback
+import zlib
 from collections.abc import Callable
 from typing import Final
 
-from PyQt6.QtCore import QByteArray, QSettings, Qt, QTimer
+from PyQt6.QtCore import QSettings, Qt, QTimer
 from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
 from PyQt6.QtWidgets import QApplication, QDockWidget, QMainWindow, QToolBar, QWidget
 
@@ -19,6 +22,7 @@ from gui.link import Heard, Link
 from gui.panel import Panel, find_panels
 from gui.parts.banner import Banner
 from gui.parts.help_overlay import HelpOverlay
+from gui.remembered import Remembered
 from gui.scene import Scene
 from gui.theme import THEMES, Theme, apply
 from realtime.clock import now_ns
@@ -28,7 +32,9 @@ TICK_MS: Final = 33
 BANNER_NS: Final = 100 * NS_PER_MS
 OWN_NS: Final = NS_PER_S
 LOST_NS: Final = 2 * NS_PER_S
-LAYOUT_VERSION: Final = 1
+PLAIN: Final = "session"
+"""The name of the layout that has only panels which every mode has."""
+FAILED: Final = "⚠ failed"
 
 
 class MainWindow(QMainWindow):
@@ -49,6 +55,8 @@ class MainWindow(QMainWindow):
     ----------
     complete_ns
         When this window first knew everything, by this computer's clock; 0 before [ns].
+    failed
+        Names of the panels that could not be drawn, and are not drawn again before everything comes anew.
     """
 
     def __init__(
@@ -56,21 +64,27 @@ class MainWindow(QMainWindow):
     ) -> None:
         super().__init__()
         self.scene = Scene()
-        self.lag = Lag()
-        self._application, self.link, self._settings = application, link, settings
+        self.lag = Lag(TICK_MS)
+        self._application, self.link, self._remembered = application, link, Remembered(settings)
         self.complete_ns = 0
+        self.failed: set[str] = set()
+        self._told: tuple[str, bool] | None = None
         self._mode = ""
         self._banner_ns = self._own_ns = 0
-        self._ended = False
-        chosen = theme or (str(settings.value("theme", "dark")) if settings is not None else "dark")
-        self.theme: Theme = THEMES.get(chosen, THEMES["dark"])
+        self.theme: Theme = THEMES.get(theme or self._remembered.theme, THEMES["dark"])
         self.setWindowTitle("duetto")
         self.setDockNestingEnabled(True)
         self.setAnimated(False)
+        empty = QWidget()
+        empty.setMaximumSize(0, 0)
+        self.setCentralWidget(empty)
+        self._bar = self._make_bar()
         self.panels: dict[str, Panel] = {}
         self._docks: dict[str, QDockWidget] = {}
         self._drawn_ns: dict[str, int] = {}
-        self._build()
+        self._dress()
+        # Layouts of windows that had other panels are of no use.
+        self._version = zlib.crc32(" ".join(sorted(self.panels)).encode()) & 0x7FFFFFFF
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self.tick)
@@ -78,44 +92,77 @@ class MainWindow(QMainWindow):
 
     # --- building -----------------------------------------------------------------------------------------------
 
-    def _build(self) -> None:
-        """Make banner, panels and docks in the theme's colours."""
-        apply(self._application, self.theme)
-        empty = QWidget()
-        empty.setMaximumSize(0, 0)
-        self.setCentralWidget(empty)
-        self.banner = Banner(self.theme)
-        self.banner.stop.stopped.connect(self._stop)
+    def _make_bar(self) -> QToolBar:
+        """Make the place of the banner, which nobody can close: the red stop is in it."""
         bar = QToolBar("Banner")
         bar.setObjectName("banner")
         bar.setMovable(False)
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
-        bar.addWidget(self.banner)
+        if (closing := bar.toggleViewAction()) is not None:
+            closing.setVisible(False)  # out of the menu that a right click on any title opens
         self.addToolBar(Qt.ToolBarArea.TopToolBarArea, bar)
-        self._bar = bar
+        return bar
+
+    def _dress(self) -> None:
+        """Make banner, panels and help in the theme's colours; docks stay where they are."""
+        apply(self._application, self.theme)
+        self._bar.clear()
+        self.banner = Banner(self.theme)
+        self.banner.stop.stopped.connect(self._stop)
+        self.banner.dismiss.clicked.connect(self._forget_told)
+        self._bar.addWidget(self.banner)
         for kind in find_panels():
             panel = kind(self.scene, self.theme)
             panel.asked.connect(self._ask)
-            dock = QDockWidget(panel.title, self)
-            dock.setObjectName(panel.name)
-            dock.setWidget(panel)
-            self.panels[panel.name], self._docks[panel.name] = panel, dock
+            self._dock(panel).setWidget(panel)
+            self.panels[panel.name] = panel
         self.overlay = HelpOverlay(self, self.theme)
         self.overlay.set_groups(self._help())
-        self._mode = ""
 
-    def _unbuild(self) -> None:
-        for dock in self._docks.values():
-            self.removeDockWidget(dock)
-            dock.deleteLater()
-        self.removeToolBar(self._bar)
-        self._bar.deleteLater()
+    def _dock(self, panel: Panel) -> QDockWidget:
+        """Return the panel's dock, made if it is the first time."""
+        dock = self._docks.get(panel.name)
+        if dock is None:
+            dock = self._docks[panel.name] = QDockWidget(panel.title, self)
+            dock.setObjectName(panel.name)
+        return dock
+
+    def _undress(self) -> None:
+        """Let go of what has the theme's colours."""
+        for panel in self.panels.values():
+            panel.hide()
+            panel.deleteLater()
+        self.banner.hide()
+        self.banner.deleteLater()
+        self.overlay.take_away()
         self.overlay.deleteLater()
-        self.panels, self._docks = {}, {}
 
     def arrange(self) -> None:
         """Put every panel where it stands by default for this window's size."""
+        for dock in self._docks.values():
+            dock.setFloating(False)
         arrange(self, self._docks, self.panels, self._mode)
+        self._offer_docks()
+
+    def _offer_docks(self) -> None:
+        """Offer those panels that are of use in this mode; the banner is always there."""
+        for name, dock in self._docks.items():
+            useful = self._is_useful(name)
+            if (opening := dock.toggleViewAction()) is not None:
+                opening.setVisible(useful)
+            if not useful:
+                dock.hide()
+        self._bar.show()
+
+    def _is_useful(self, name: str) -> bool:
+        """Return whether a panel is of use in this mode."""
+        return self._mode in getattr(self.panels[name], "modes", (self._mode,))
+
+    @property
+    def _layout_name(self) -> str:
+        """The name of this mode's layout: by which panels it has that others do not."""
+        special = [name for name, panel in self.panels.items() if hasattr(panel, "modes") and self._is_useful(name)]
+        return "-".join(special) or PLAIN
 
     def _make_shortcuts(self) -> list[QShortcut]:
         """Make the window's own shortcuts."""
@@ -155,7 +202,7 @@ class MainWindow(QMainWindow):
 
     def _ask(self, wanted: Request | Steer | Choice) -> None:
         if self.link is None:
-            self.banner.tell("this window is connected to nothing", warn=True)
+            self.tell("this window is connected to nothing", warn=True)
             return
         self.link.ask(wanted)
 
@@ -175,23 +222,37 @@ class MainWindow(QMainWindow):
         self.showNormal() if self.isFullScreen() else self.showFullScreen()
 
     def toggle_theme(self) -> None:
-        """Change between light and dark; everything is made anew in the other colours."""
-        state, mode = self.saveState(LAYOUT_VERSION), self._mode
-        self._unbuild()
+        """Change between light and dark; everything is made anew in the other colours and stays where it is."""
+        stop, told, layout = self.banner.stop, self._told, self.saveState(self._version)
+        self._undress()
         self.theme = THEMES["light" if self.theme.shade == "dark" else "dark"]
-        self._build()
+        self._dress()
+        self.restoreState(layout, self._version)  # docks change their sizes while they are without a panel
         for shortcut in self._shortcuts:
             shortcut.deleteLater()
         self._shortcuts = self._make_shortcuts()
-        self._mode = mode
-        self.arrange()
-        self.restoreState(state, LAYOUT_VERSION)
+        self.banner.stop.show_state(stop.state, stop.sentence)
+        if told is not None:
+            self.tell(*told)
         self._all_anew()
-        if self._settings is not None:
-            self._settings.setValue("theme", self.theme.shade)
+        self._banner_ns = 0
+        self._draw_banner(now_ns())
+        self._remembered.keep_theme(self.theme.shade)
+
+    def tell(self, sentence: str, warn: bool) -> None:
+        """Say something in the banner's line."""
+        self._told = (sentence, warn)
+        self.banner.tell(sentence, warn=warn)
+
+    def _forget_told(self) -> None:
+        self._told = None
 
     def bring(self, name: str) -> None:
         """Bring a panel to the front, opened if it was closed."""
+        if not self._is_useful(name):
+            modes = " and ".join(getattr(self.panels[name], "modes", ()))
+            self.tell(f"the {self.panels[name].title} panel is of use in {modes} only", warn=False)
+            return
         self._docks[name].show()
         self._docks[name].raise_()
         self.panels[name].setFocus()
@@ -229,12 +290,13 @@ class MainWindow(QMainWindow):
             self.complete_ns = self.complete_ns or now_ns()
 
     def _all_anew(self) -> None:
-        mode = self.mode
-        if mode != self._mode:
-            self._mode = mode
-            self._show_modes()
-        for panel in self.panels.values():
-            panel.anew()
+        """Begin with empty sheets, also those that could not be drawn."""
+        if self.mode != self._mode:
+            self._enter(self.mode)
+        self.failed.clear()
+        for name, panel in self.panels.items():
+            self._docks[name].setWindowTitle(panel.title)
+            self._guarded(panel, panel.anew)
         self._drawn_ns.clear()
 
     @property
@@ -244,21 +306,36 @@ class MainWindow(QMainWindow):
             return self.scene.opening.mode
         return "SETUP" if self.scene.setup is not None else ""
 
-    def _show_modes(self) -> None:
-        """Show those panels that are of use in this mode."""
-        for name, panel in self.panels.items():
-            modes = getattr(panel, "modes", None)
-            if modes is not None:
-                self._docks[name].setVisible(self._mode in modes)
+    def _enter(self, mode: str) -> None:
+        """Take the layout of another mode, where it is another one."""
+        before = self._layout_name
+        self._remembered.keep_layout(before, self.saveState(self._version))
+        self._mode = mode
+        if self._layout_name != before:
+            self._restore_layout()
 
     def _draw(self, panel: Panel, local_ns: int) -> bool:
         """Draw a panel if it can be seen and is due."""
         if local_ns - self._drawn_ns.get(panel.name, 0) < 0.9 * NS_PER_S / panel.rate_hz or not panel.isVisible():
             return False
-        if panel.visibleRegion().isEmpty():
+        if panel.name in self.failed or panel.visibleRegion().isEmpty():
             return False
         self._drawn_ns[panel.name] = local_ns
-        panel.refresh()
+        return self._guarded(panel, panel.refresh)
+
+    def _guarded(self, panel: Panel, step: Callable[[], None]) -> bool:
+        """Let a panel do something: the boundary behind which one that fails stands still, and all others go on."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001  (whatever one panel does wrong, the stop and the others must work)
+            self.failed.add(panel.name)
+            self._docks[panel.name].setWindowTitle(f"{panel.title} {FAILED}")
+            self.tell(
+                f"the {panel.title} panel failed ({type(error).__name__}: {error}) and stands still; all else goes on",
+                warn=True,
+            )
+            sys.stderr.write(traceback.format_exc())
+            return False
         return True
 
     def draw_all(self) -> None:
@@ -286,8 +363,10 @@ class MainWindow(QMainWindow):
         standing = self.scene.standing
         if standing is not None and standing.phase == "ended":
             return None
+        if not contact.heard_ns:
+            return f"no word from {self.link.endpoint} yet; still trying"
         silent_ns = local_ns - contact.heard_ns
-        if not contact.heard_ns or silent_ns > LOST_NS:
+        if silent_ns > LOST_NS:
             return f"no word from {self.link.endpoint} for {silent_ns / NS_PER_S:.0f} s; still trying"
         return None
 
@@ -299,28 +378,30 @@ class MainWindow(QMainWindow):
         if stop:
             self.banner.stop.set_answer(sentence, done)
         if not done:
-            self.banner.tell(sentence, warn=True)
+            self.tell(sentence, warn=True)
 
     # --- remembering --------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        """Take the layout that was left, or the default one."""
-        self.arrange()
-        if self._settings is None:
-            return
-        geometry, state = self._settings.value("geometry"), self._settings.value("state")
-        if isinstance(geometry, QByteArray):
+        """Take the place and the layout that were left, or the default ones."""
+        geometry = self._remembered.geometry
+        if geometry is not None:
             self.restoreGeometry(geometry)
-        if isinstance(state, QByteArray):
-            self.restoreState(state, LAYOUT_VERSION)
+        self._restore_layout()
+
+    def _restore_layout(self) -> None:
+        """Take this mode's layout as it was left, or the default one."""
+        self.arrange()
+        layout = self._remembered.layout(self._layout_name)
+        if layout is not None and self.restoreState(layout, self._version):
+            self._offer_docks()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802  (Qt's name)
         """Remember the layout, and let the session go on."""
         self._timer.stop()
-        if self._settings is not None:
-            self._settings.setValue("geometry", self.saveGeometry())
-            self._settings.setValue("state", self.saveState(LAYOUT_VERSION))
-            self._settings.setValue("theme", self.theme.shade)
+        self._remembered.keep_layout(self._layout_name, self.saveState(self._version))
+        self._remembered.keep_theme(self.theme.shade)
+        self._remembered.write(self.saveGeometry())
         if self.link is not None:
             self.link.close()
         super().closeEvent(event)

@@ -21,9 +21,18 @@ SLOWEST_SHOWN, FASTEST_SHOWN = 0.1, 50.0
     type=click.Path(path_type=Path, dir_okay=False),
     help="Draw the window into this file and end; needs no display.",
 )
+@click.option("--size", metavar="WxH", help="Of the window in pixels, such as 1600x1000.")
 @click.option("--fast", is_flag=True, help="As fast as the processor allows; opens no window.")
 @click.option("--headless", is_flag=True, help="Open no window: play it to programs that listen.")
-def command(session: Path, speed: float, at: float | None, screenshot: Path | None, fast: bool, headless: bool) -> None:
+def command(
+    session: Path,
+    speed: float,
+    at: float | None,
+    screenshot: Path | None,
+    size: str | None,
+    fast: bool,
+    headless: bool,
+) -> None:
     """Play SESSION again: in the window, or with --headless to programs that listen.
 
     The window plays, pauses and goes to any moment; meanwhile every decision is decided again. It shows the estimates
@@ -33,8 +42,10 @@ def command(session: Path, speed: float, at: float | None, screenshot: Path | No
     the same bit for bit. Nothing is sent to a device.
     """
     unseen = fast or headless
-    if unseen and (at is not None or screenshot is not None):
-        raise click.UsageError("--at and --screenshot are for the window: leave --headless and --fast out")
+    if unseen and any(wanted is not None for wanted in (at, screenshot, size)):
+        raise click.UsageError(
+            "--at and --screenshot are for the window, and so is --size: leave --headless and --fast out"
+        )
     if not unseen and not SLOWEST_SHOWN <= speed <= FASTEST_SHOWN:
         raise click.UsageError(f"the window plays {SLOWEST_SHOWN:g} to {FASTEST_SHOWN:g} times as fast as then")
     asked: list[int] = []
@@ -43,13 +54,27 @@ def command(session: Path, speed: float, at: float | None, screenshot: Path | No
         if unseen:
             status = _play(session, 0.0 if fast else speed, lambda: bool(asked))
         else:
-            from controller.replay_window import show_replay
-
-            status = show_replay(session, speed=speed, at_s=at, screenshot=screenshot, until=lambda: bool(asked))
+            status = _show(session, speed, at, screenshot, size, lambda: bool(asked))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     sys.exit(status)
+
+
+def _show(
+    session: Path,
+    speed: float,
+    at: float | None,
+    screenshot: Path | None,
+    size: str | None,
+    until: Callable[[], bool],
+) -> int:
+    """Open the window and return its exit status."""
+    from controller.replay_window import show_replay
+    from controller.window import size_from
+
+    wanted = None if size is None else size_from(size)
+    return show_replay(session, speed=speed, at_s=at, screenshot=screenshot, size=wanted, until=until)
 
 
 def _play(session: Path, speed: float, until: Callable[[], bool]) -> int:

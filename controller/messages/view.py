@@ -284,6 +284,8 @@ class Playhead(msgspec.Struct, frozen=True, tag="playhead"):
     """Whether every decision came out the same; None while that is not known."""
     read: float
     """Share of the brains' messages that has been looked through, 0 to 1."""
+    settled: bool = False
+    """Whether viewers have been told everything that looking through the log will find."""
 
 
 class Span(msgspec.Struct, frozen=True):

@@ -125,6 +125,7 @@ class Logged:
             proof=self._proving.sentence,
             proven=self._proving.proven,
             read=self._past.read,
+            settled=self.looked_through,
         )
 
     @property

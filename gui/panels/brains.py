@@ -38,6 +38,9 @@ NO_BRAINS: Final = "this rig streams no brains: its file has no [neural.a] and [
 WIDE: Final = 2.2
 """From this ratio of width to height on, the brains stand side by side."""
 LEGEND_FROM_PX: Final = 300
+STACKED_FROM_PX: Final = 400
+BESIDE_FROM_PX: Final = 460
+"""Below that height, and from that width on, A and B stand side by side: above each other no trace would fit."""
 SCALE: Final = "deviations, each cell against its own last minute"
 
 
@@ -115,7 +118,8 @@ class Brains(Panel):
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802  (Qt's name)
         """Put the brains side by side where that leaves both enough."""
         super().resizeEvent(event)
-        wide = self.width() >= WIDE * self.height()
+        low = self.height() < STACKED_FROM_PX and self.width() >= BESIDE_FROM_PX
+        wide = low or self.width() >= WIDE * self.height()
         direction = QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom
         if direction != self._pair.direction():
             self._pair.setDirection(direction)

@@ -36,7 +36,7 @@ from gui.scene import Scene
 from gui.scene.own import Own
 from gui.theme import Theme
 
-WIDE_PX: Final = 1180
+WIDE_PX: Final = 1120
 MIDDLE_PX: Final = 640
 _PLACES: Final = {
     WIDE_PX: ((0, 0, 1, 10), (0, 10, 1, 13), (0, 23, 1, 6), (0, 29, 1, 9), (0, 38, 1, 8)),
@@ -98,7 +98,7 @@ class Rig(Panel):
     title: ClassVar[str] = "Rig"
     area: ClassVar[Area] = "bottom"
     order: ClassVar[int] = 10
-    stretch: ClassVar[int] = 2
+    stretch: ClassVar[int] = 3
     rate_hz: ClassVar[float] = 2.0
     key: ClassVar[str] = "Ctrl+6"
 

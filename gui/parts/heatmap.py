@@ -210,6 +210,8 @@ class Heatmap(QWidget):
         painter.setPen(QPen(DARK.colour("base")))
         half = self._height / max(1, self._bands.size) / 2
         for cell in self._chosen:
+            if cell >= self.order.rows.size:
+                continue  # chosen among the cells of before: no frame of the new ones has come yet
             y = self.top_of(float(self.order.rows[cell])) + half
             corners = (QPointF(0, y - 4), QPointF(NOTCH_PX, y), QPointF(0, y + 4))
             painter.drawPolygon(QPolygonF(corners))

@@ -84,6 +84,7 @@ class SetupForm(QWidget):
         for label in self.problems.values():
             label.setStyleSheet(f"color: {self._theme.warn};")
         self.start.setStyleSheet("font-weight: 600; padding: 6px 18px;")
+        self.start.setObjectName("primary")
 
     def _lay_out(self) -> None:
         form = QGridLayout()

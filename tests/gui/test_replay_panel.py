@@ -233,13 +233,11 @@ def test_a_drag_asks_for_one_moment_at_a_time_and_for_the_last_one_at_the_end(pa
     qtbot.mousePress(panel.bar, Qt.MouseButton.LeftButton, pos=at[0])
     for one in at[1:]:
         qtbot.mouseMove(panel.bar, one)
-        asked.go(33)
+        asked.go(60)
         panel.refresh()
-    assert len(asked) == 1
+    assert len(asked) == 1, "the moment before has not come yet"
     assert panel.bar.playhead_ns == pytest.approx(begin_ns + 400 * NS_PER_S, abs=NS_PER_S)
     panel.anew()
-    asked.go(1)
-    panel.refresh()
     qtbot.mouseRelease(panel.bar, Qt.MouseButton.LeftButton, pos=at[-1])
     assert [one.value for one in asked] == pytest.approx([100.0, 400.0], abs=1.0)
 
