@@ -6,6 +6,7 @@ Sockets of one session live as ipc files in one folder that only its owner can e
 import logging
 import os
 import shutil
+import stat
 import struct
 import tempfile
 import time
@@ -24,8 +25,9 @@ from realtime.errors import DuettoError
 
 QUEUE: Final = 10_000
 COMMAND_QUEUE: Final = 1_000
-VIEW_QUEUE: Final = 200
-"""Messages that wait for one viewer at most: some seconds of a session with brains."""
+VIEW_QUEUE: Final = 2_000
+"""Messages that wait for one viewer at most: most of a minute of a session with brains. Their bytes are bounded too
+(:data:`controller.viewing.server.MOST_BYTES`)."""
 LONGEST_REQUEST: Final = 1 << 20
 """Bytes of what a viewer may send over the network at once; one that sends more is cut off."""
 KNOCK_MS: Final = 5_000
@@ -230,12 +232,13 @@ def make_folder() -> Path:
 
 def find_views() -> list[str]:
     """Return where windows may find sessions of this user on this computer, newest first; some may have died."""
-    found = [
-        socket
-        for socket in _parent().glob(f"{FOLDER_PREFIX}*/{VIEW_NAME}")
-        if socket.parent.stat().st_uid == os.getuid() and socket.is_socket()
-    ]
-    return [f"ipc://{socket}" for socket in sorted(found, key=lambda one: -one.stat().st_mtime)]
+    found: list[tuple[int, Path]] = []
+    for socket in _parent().glob(f"{FOLDER_PREFIX}*/{VIEW_NAME}"):
+        with suppress(FileNotFoundError):  # a session that ends just now takes its folder with it
+            status = socket.stat()
+            if socket.parent.stat().st_uid == os.getuid() and stat.S_ISSOCK(status.st_mode):
+                found.append((status.st_mtime_ns, socket))
+    return [f"ipc://{socket}" for _, socket in sorted(found, key=lambda one: -one[0])]
 
 
 def remove_folder(folder: Path) -> None:

@@ -41,8 +41,9 @@ class Reception:
     """
 
     def __init__(self, order: Order, sockets: Path, lock: tuple[str, Lock] | None) -> None:
-        self._desk = FrontDesk(order)
-        self._address, self._lock = Addresses(sockets).view, lock
+        addresses = Addresses(sockets)
+        self._desk = FrontDesk(order, addresses.control, addresses.events)
+        self._address, self._lock = addresses.view, lock
         self.why_not, self.interrupted = "", False
         self._signals: list[int] = []
         self._window = open_window(Look(self._address))
@@ -70,19 +71,20 @@ class Reception:
     def await_start(self) -> Order | None:
         """Return what a person has chosen and started; None if the window was closed, or Ctrl-C came."""
         before = {s: signal.signal(s, self._hear_signal) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        self._signals.clear()
         try:
             with Bus() as bus:
                 server = Server(bus, self._desk, self._address, self._lock)
-                while not self._desk.started:
+                turns = 0  # since the start, which may be taken back as long as this serves the window
+                while turns < LAST_TURNS:
                     server.turn(TURN_S)
+                    turns = turns + 1 if self._desk.started else 0
                     if self._signals:
                         self.why_not, self.interrupted = "stopped by Ctrl-C", self._signals[0] == signal.SIGINT
                         return None
                     if not self.watched:
                         self.why_not = "the window was closed before the session was started"
                         return None
-                for _ in range(LAST_TURNS):
-                    server.turn(TURN_S)
                 bus.flush()
                 return self._desk.order
         finally:

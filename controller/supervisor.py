@@ -70,6 +70,8 @@ MOST_SAID: Final = 100
 MOST_STARTS: Final = 5
 """How often a process that may die without harm is started."""
 END_WAIT_S: Final = 5.0
+VIEWERS_WAIT_S: Final = 1.5
+"""A session does not wait for those who only show it."""
 VERBS: Final = {
     "start": Operator.START,
     "pause": Operator.PAUSE,
@@ -84,6 +86,20 @@ VERBS: Final = {
 
 
 NEEDS_DEVICES: Final = frozenset({"start", "resume", "reward", "laser", "arm"})
+
+
+class Interrupted(ProcessFailed):
+    """The session was stopped before it began, by a signal or, from a window or script, by a person.
+
+    Attributes
+    ----------
+    by_signal
+        Whether it was a signal: the whole command is meant.
+    """
+
+    def __init__(self, sentence: str, *, by_signal: bool) -> None:
+        self.by_signal = by_signal
+        super().__init__(sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +289,9 @@ class Supervisor:
                     child.end(END_WAIT_S)
                     raise ProcessFailed(child.why_dead())
             if self._signals:
-                raise ProcessFailed("stopped by Ctrl-C before the session began")
+                raise Interrupted(f"stopped by {self._signal_name()} before the session began", by_signal=True)
+            if self._stop_asked:
+                raise Interrupted("a person stopped it before the session began", by_signal=False)
             if now_ns() > deadline_ns:
                 late = ", ".join(c.name for c in children if c.beat is None or c.beat.stage != "ready")
                 raise ProcessFailed(
@@ -357,15 +375,19 @@ class Supervisor:
         while not self.reason:
             self._turn()
             self._check_children()
-            if self.tally.finished and not self._stop_asked:
+            stopped = self._stop_asked or self.tally.stopped  # a stop may have gone past a supervisor that hung
+            if self.tally.finished and not stopped:
                 self.reason, self.as_asked = "after its trials", self.order.trials is not None
             elif now_ns() >= end_ns:
                 self.reason, self.as_asked = "after its minutes", True
-            elif self._stop_asked:
+            elif stopped:
                 self.reason, self.as_asked = "a person stopped it", True
             elif self._signals:
-                name = "Ctrl-C" if self._signals[0] == signal.SIGINT else signal.Signals(self._signals[0]).name
-                self.reason = f"stopped by {name}"
+                self.reason = f"stopped by {self._signal_name()}"
+
+    def _signal_name(self) -> str:
+        """Return what a person calls the first signal that came."""
+        return "Ctrl-C" if self._signals[0] == signal.SIGINT else signal.Signals(self._signals[0]).name
 
     def _check_children(self) -> None:
         """End the session when a process has died or fallen silent; start a dead recorder or estimator again."""
@@ -399,6 +421,9 @@ class Supervisor:
             child.texts.clear()  # what it said last is not so any more
         else:
             return False
+        if child.name == VIEWERS:
+            lost = "windows cannot watch it any more" if child.name in self._lost else "windows are served anew"
+            self._said.append(f"{sentence}; the session goes on, {lost}.")
         if about_brains:
             self._said.append(
                 f"{sentence}; the task goes on, the estimates "
@@ -421,8 +446,10 @@ class Supervisor:
         except msgspec.DecodeError as error:
             return Answer(False, f"not a request: {error}")
         if request.verb == "stop" and not self._begun_ns:
-            self._signals.append(signal.SIGTERM)
+            self._stop_asked = True
             return Answer(True, "stop: the session will not begin")
+        if request.verb == "stop" and self._phase != "running":
+            return Answer(True, f"stop: it is {self._phase} already", self._status())
         if request.verb == "status":
             return Answer(True, f"{self._phase}: {self.tally.state_names()}", self._status())
         if self._phase != "running":
@@ -443,7 +470,10 @@ class Supervisor:
         if request.verb == "note":
             if not request.text.strip():
                 return Answer(False, "the note is empty; say what happened")
-            self._write_note(request.text)
+            try:
+                self._write_note(request.text)
+            except OSError as error:
+                return Answer(False, f"the note could not be written: {error.strerror}; make room and try again")
         if not self._tell(VERBS[request.verb], animal, self._notes if request.verb == "note" else 0):
             return Answer(False, "the loop does not take events; the session is ending")
         self._laser_tests.passed_on(request.verb, now_ns())
@@ -503,19 +533,19 @@ class Supervisor:
         self._end(["virtual-rig"])
         self._phase, self._standing_ns = "ended", 0
         self._turn()
-        self._end([VIEWERS])
+        self._end([VIEWERS], VIEWERS_WAIT_S)
 
-    def _end(self, names: list[str]) -> None:
+    def _end(self, names: list[str], wait_s: float = END_WAIT_S) -> None:
         """Ask processes to end, hear their last words, and make sure that they are gone."""
         children = [self.children[name] for name in names if name in self.children]
         for child in children:
             child.ask_to_end()
-        deadline_ns = now_ns() + from_seconds(END_WAIT_S)
+        deadline_ns = now_ns() + from_seconds(wait_s)
         while any(child.alive for child in children) and now_ns() < deadline_ns:
             self._turn()
         self._turn()
         for child in children:
-            child.end(0.0 if now_ns() >= deadline_ns else END_WAIT_S)
+            child.end(0.0 if now_ns() >= deadline_ns else wait_s)
 
     def _end_all(self) -> None:
         """End whatever still runs; drivers first, so that devices are made safe."""

@@ -53,6 +53,8 @@ class Tally:
     started_ns: int = 0
     last_ns: int = 0
     armed: bool = False
+    stopped: bool = False
+    """Whether the loop was told to stop, by whatever way."""
     uncertain_ns: int = 0
     """Greatest uncertainty of the time between two animals' pokes, over all trials: 0 where one clock stamps both."""
     windows_ns: list[int] = field(default_factory=list)
@@ -103,6 +105,7 @@ class Tally:
                 self.started_ns = t_ns
             elif value in (Operator.ARM, Operator.DISARM, Operator.STOP):
                 self.armed = value == Operator.ARM
+                self.stopped = self.stopped or value == Operator.STOP
 
     def _add_trial(self, who: int, trial: int, outcome: Outcome) -> None:
         """Count an ended trial, and whether it had light."""

@@ -102,9 +102,9 @@ Hook = Callable[[type[BaseException], BaseException, TracebackType | None], None
 
 
 def outlive(window: MainWindow) -> Hook:
-    """Return what shall become of an error that Qt meets, in a panel's painting say: Qt would end the program.
+    """Return what shall become of an error that Qt meets, in a panel's painting say.
 
-    It is told in the window, and written down the first time; whatever comes again, comes with every drawing.
+    It is told in the window and written down, the first time: what comes again, comes with every drawing.
     """
     known: set[str] = set()
 

@@ -32,6 +32,7 @@ from controller.messages.view import (
     Pong,
     Refusal,
     Reply,
+    Setup,
     Steer,
     View,
     Wish,
@@ -345,7 +346,7 @@ class Link:
             return
         views = [decode_view(part) for part in parts]
         for view in views:
-            if isinstance(view, Opening):
+            if isinstance(view, Opening | Setup):
                 self._local = (view.control, view.events)
         self._inbox.append(Heard(batch, views, now_ns()))
 

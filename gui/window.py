@@ -142,6 +142,7 @@ class MainWindow(QMainWindow):
         for dock in self._docks.values():
             dock.setFloating(False)
         arrange(self, self._docks, self.panels, self._mode)
+        self.restoreState(self.saveState(self._version), self._version)  # or tabs stay that nothing is behind any more
         self._offer_docks()
 
     def _offer_docks(self) -> None:
@@ -231,12 +232,13 @@ class MainWindow(QMainWindow):
         for shortcut in self._shortcuts:
             shortcut.deleteLater()
         self._shortcuts = self._make_shortcuts()
-        self.banner.stop.show_state(stop.state, stop.sentence)
         if told is not None:
             self.tell(*told)
         self._all_anew()
         self._banner_ns = 0
         self._draw_banner(now_ns())
+        self.banner.stop.show_state(stop.state, stop.sentence)
+        self.banner.stop.setToolTip(stop.toolTip())
         self._remembered.keep_theme(self.theme.shade)
 
     def tell(self, sentence: str, warn: bool) -> None:

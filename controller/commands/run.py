@@ -85,6 +85,7 @@ def _run_live(order: Order, *, headless: bool, start: bool, listen: str) -> int:
     """Run with real processes, and a window where there is a display; return the exit status."""
     from controller.bus import make_folder, remove_folder
     from controller.reception import Reception
+    from controller.supervisor import Interrupted
     from controller.viewing.locks import check_free, invitation, lock_from
     from controller.window import has_display
 
@@ -105,7 +106,8 @@ def _run_live(order: Order, *, headless: bool, start: bool, listen: str) -> int:
                 try:
                     return _run_session(chosen, sockets=sockets, listen=listen)
                 except DuettoError as error:
-                    if start or not reception.watched:
+                    by_signal = isinstance(error, Interrupted) and error.by_signal
+                    if start or by_signal or not reception.watched:
                         raise
                     reception.failed(str(error))
                     click.echo(f"duetto: {error}", err=True)

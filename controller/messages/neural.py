@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from controller.messages.decoding import decoded
+
 
 class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One cell of a brain, as its acquisition program names it."""
@@ -168,5 +170,5 @@ _NEURAL = msgspec.msgpack.Decoder(Neural)
 
 def decode_neural(data: bytes) -> Neural:
     """Return the message in ``data``; raises msgspec.DecodeError for anything else."""
-    message: Neural = _NEURAL.decode(data)
+    message: Neural = decoded(_NEURAL.decode, data)
     return message

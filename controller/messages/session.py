@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from controller.messages.decoding import decoded
+
 Verb = Literal["status", "start", "pause", "resume", "stop", "reward", "laser", "arm", "disarm", "note"]
 Stage = Literal["starting", "compiling", "ready", "failed", "ended"]
 
@@ -35,6 +37,11 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: dict[str, str | int | float] = {}
 
 
+_BEAT = msgspec.msgpack.Decoder(Beat)
+_REQUEST = msgspec.msgpack.Decoder(Request)
+_ANSWER = msgspec.msgpack.Decoder(Answer)
+
+
 def encode(message: Beat | Request | Answer) -> bytes:
     """Return a message's bytes."""
     return msgspec.msgpack.encode(message)
@@ -42,14 +49,14 @@ def encode(message: Beat | Request | Answer) -> bytes:
 
 def decode_beat(data: bytes) -> Beat:
     """Return the beat in ``data``; raises msgspec.DecodeError for anything else."""
-    return msgspec.msgpack.decode(data, type=Beat)
+    return decoded(_BEAT.decode, data)
 
 
 def decode_request(data: bytes) -> Request:
     """Return the request in ``data``; raises msgspec.DecodeError for anything else."""
-    return msgspec.msgpack.decode(data, type=Request)
+    return decoded(_REQUEST.decode, data)
 
 
 def decode_answer(data: bytes) -> Answer:
     """Return the answer in ``data``; raises msgspec.DecodeError for anything else."""
-    return msgspec.msgpack.decode(data, type=Answer)
+    return decoded(_ANSWER.decode, data)

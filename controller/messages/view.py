@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from controller.messages.decoding import decoded
 from controller.messages.neural import (
     Cells,
     Crossing,
@@ -339,6 +340,10 @@ class Setup(msgspec.Struct, frozen=True, tag="setup"):
     remarks: list[str]
     """What is worth knowing and hinders nothing, such as an old calibration."""
     starting: bool = False
+    control: str = ""
+    """Where the supervisor will listen, for the red stop of a viewer on the same computer."""
+    events: str = ""
+    """Where the loop will take events."""
 
 
 View = (
@@ -470,17 +475,17 @@ def encode_view(message: View | Asked | Said | Neural) -> bytes:
 
 def decode_view(data: bytes) -> View:
     """Return what a viewer is shown; raises msgspec.DecodeError for anything else."""
-    message: View = _VIEW.decode(data)
+    message: View = decoded(_VIEW.decode, data)
     return message
 
 
 def decode_asked(data: bytes) -> Asked:
     """Return what a viewer asks; raises msgspec.DecodeError for anything else."""
-    message: Asked = _ASKED.decode(data)
+    message: Asked = decoded(_ASKED.decode, data)
     return message
 
 
 def decode_said(data: bytes) -> Said:
     """Return the first part of what a viewer hears; raises msgspec.DecodeError for anything else."""
-    message: Said = _SAID.decode(data)
+    message: Said = decoded(_SAID.decode, data)
     return message

@@ -16,12 +16,16 @@ from controller.messages.view import Counts, Light, TrialRow
 from controller.plan import Plan
 from controller.tally import Tally
 from realtime.machine import Action
-from realtime.records import NO_ANIMAL, NS_PER_MS, NS_PER_S, WITHHELD, Events, Flag, Kind, Line, Outcome, Role
+from realtime.records import NO_ANIMAL, NS_PER_MS, NS_PER_S, WITHHELD, Events, Fault, Flag, Kind, Line, Outcome, Role
 
 UNSHOWN: Final = (Kind.CLOCK, Kind.HEALTH, Kind.TIMER)
 """Kinds that no viewer needs: most of a journal."""
 EDGE_WAIT_NS: Final = 50 * NS_PER_MS
 """How long a trial's row waits for the laser's own edge, which may follow the outcome."""
+FREE_NS: Final = NS_PER_S
+"""How long a reward by hand may take until its valve says that it opened; then none comes of it any more."""
+UNOPENED: Final = (Fault.DEVICE_REFUSED, Fault.DEVICE_GAP, Fault.DEVICE_DUTY, Fault.EDGE_MISSING)
+"""Faults of a line after which a valve that was told to open has not."""
 
 
 def shown(events: Events) -> Events:
@@ -86,7 +90,8 @@ class Book:
     _marking: frozenset[int] = field(init=False)
     _open: list[_Open] = field(init=False)
     _held: list[tuple[int, _Open]] = field(default_factory=list)
-    _free_due: dict[int, int] = field(default_factory=dict)
+    _free_due: dict[int, list[int]] = field(default_factory=dict)
+    """When the loop sent each valve the rewards by hand that it has not given yet [ns]."""
     _free_now: set[int] = field(default_factory=set)
     """Valves that are open for a reward by hand."""
     _on_ns: dict[int, int] = field(default_factory=dict)
@@ -119,7 +124,7 @@ class Book:
                 self.tally.add(chosen[i : i + 1])
                 counted = i + 1
             else:
-                self._add(kind, t_ns, animal, line, flags, chosen[i])
+                self._add(kind, t_ns, arrival_ns, animal, line, flags, chosen[i])
             if self._held:
                 rows += self._complete(arrival_ns)
         self.tally.add(chosen[counted:])
@@ -129,7 +134,9 @@ class Book:
         """Return the rows that still wait: nothing more comes."""
         return self._complete(None)
 
-    def _add(self, kind: int, t_ns: int, animal: int, line: int, flags: int, event: np.void) -> None:
+    def _add(
+        self, kind: int, t_ns: int, arrival_ns: int, animal: int, line: int, flags: int, event: np.void
+    ) -> None:
         """Take one event that ends no trial."""
         if kind == Kind.POKE_IN and animal in (0, 1):
             if not flags & Flag.DUPLICATE:
@@ -143,30 +150,47 @@ class Book:
             self._enter(line, int(event["state"]), t_ns)
         elif kind == Kind.COMMAND:
             if flags & Flag.FREE and not flags & WITHHELD and line // 2 == Role.VALVE:
-                self._free_due[line] = self._free_due.get(line, 0) + 1
+                self._free_due.setdefault(line, []).append(arrival_ns)
         elif Kind.VALVE_ON <= kind <= Kind.LASER_OFF:
-            self._edge(kind, t_ns, line)
+            self._edge(kind, t_ns, arrival_ns, line)
+        elif kind == Kind.FAULT and animal == line % 2 and int(event["value"]) in UNOPENED:
+            self._free_due[line] = self._free_due.get(line, [])[:-1]  # without an animal, its line would be a device
 
     def _enter(self, who: int, state: int, t_ns: int) -> None:
         """A machine entered a state."""
         if state in self._opening:
-            lit = any(line // 2 == Role.LASER for line in self._on_ns)
+            lit = any(line // 2 == Role.LASER and self._judges(who, line % 2) for line in self._on_ns)
             self._open[who] = _Open(opened_ns=t_ns, lit=lit)
         elif state in self._marking:
             one = self._open[who]
             one.first_ns = t_ns
             one.first = next((a for a in (0, 1) if self.pokes_ns[a][-1:] == [t_ns]), NO_ANIMAL)
 
-    def _edge(self, kind: int, t_ns: int, line: int) -> None:
+    def _judges(self, who: int, animal: int) -> bool:
+        """Return whether a machine's trials are an animal's: its own, or the pair's."""
+        return self.plan.animals[who] in (animal, NO_ANIMAL)
+
+    def _light(self, animal: int) -> None:
+        """An animal's laser is on: its trials that are open, or wait for this, are lit."""
+        waiting = ((one.ended.machine, one) for _, one in self._held if one.ended is not None)
+        for who, one in (*enumerate(self._open), *waiting):
+            one.lit = one.lit or self._judges(who, animal)
+
+    def _opens_freely(self, line: int, arrival_ns: int) -> bool:
+        """Return whether a valve that opened gives a reward by hand, which then is due no more."""
+        due = [sent_ns for sent_ns in self._free_due.pop(line, []) if arrival_ns - sent_ns <= FREE_NS]
+        if due:
+            self._free_due[line] = due[1:]
+        return bool(due)
+
+    def _edge(self, kind: int, t_ns: int, arrival_ns: int, line: int) -> None:
         """An output changed, by the device's own word."""
         animal = line % 2
         if kind in (Kind.VALVE_ON, Kind.LASER_ON):
             self._on_ns[line] = t_ns
             if kind == Kind.LASER_ON:
-                for one in (*self._open, *(one for _, one in self._held)):
-                    one.lit = True
-            elif self._free_due.get(line):
-                self._free_due[line] -= 1
+                self._light(animal)
+            elif self._opens_freely(line, arrival_ns):
                 self.free[animal] += 1
                 self._free_now.add(line)
             return

@@ -28,6 +28,8 @@ from realtime.window import Schedule, TrainingDayError
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,40}\Z")
 LONGEST_MIN: Final = 720.0
 SHORTEST_MIN: Final = 0.02
+MOST_TRIALS: Final = 100_000
+LAST_DAY: Final = 1000
 EMULATOR: Final = "emulator"
 
 
@@ -38,6 +40,8 @@ class FrontDesk:
     ----------
     order
         What the command line asks for: what the form begins with.
+    control, events
+        Where supervisor and loop will listen.
 
     Attributes
     ----------
@@ -49,8 +53,9 @@ class FrontDesk:
 
     speed = 0.0
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, control: str = "", events: str = "") -> None:
         self.order = order
+        self._control, self._events = control, events
         self.started = False
         self._failure = ""
         self._proven: dict[tuple[int, float, int | None], list[Problem]] = {}
@@ -85,7 +90,9 @@ class FrontDesk:
 
     def ask(self, asked: Wish | Steer | Choice, answered: Answered) -> None:
         """Take a choice, or the start."""
-        if isinstance(asked, Choice):
+        if self.started and not _is_stop(asked):
+            answered(Answer(False, "it is starting already"))
+        elif isinstance(asked, Choice):
             self._failure = ""
             self.order = replace(
                 self.order,
@@ -99,8 +106,8 @@ class FrontDesk:
             answered(Answer(True, "changed"))
         elif isinstance(asked, Wish) and asked.request.verb == "start":
             answered(self._start())
-        elif isinstance(asked, Wish) and asked.request.verb == "stop":
-            answered(Answer(True, "stop: nothing has begun, so nothing is on"))
+        elif _is_stop(asked):
+            answered(self._stop())
         else:
             answered(Answer(False, "the session has not begun; press Start first"))
 
@@ -112,6 +119,14 @@ class FrontDesk:
         self.started = True
         self._show()
         return Answer(True, "starting")
+
+    def _stop(self) -> Answer:
+        """Take a start back, as long as nothing has come of it."""
+        if not self.started:
+            return Answer(True, "stop: nothing has begun, so nothing is on")
+        self.started = False
+        self._show()
+        return Answer(True, "stop: the start is taken back, and nothing is on")
 
     def _show(self) -> None:
         self._setup, self._told = self._look(), False
@@ -139,6 +154,8 @@ class FrontDesk:
             problems=problems,
             remarks=remarks,
             starting=self.started,
+            control=self._control,
+            events=self._events,
         )
 
     def _planned(self) -> list[Problem]:
@@ -147,6 +164,10 @@ class FrontDesk:
         if key not in self._proven:
             self._proven[key] = [*_wrong_plan(self.order)]
         return self._proven[key]
+
+
+def _is_stop(asked: Wish | Steer | Choice) -> bool:
+    return isinstance(asked, Wish) and asked.request.verb == "stop"
 
 
 def window_of(order: Order) -> str:
@@ -179,19 +200,22 @@ def _wrong_names(subjects: tuple[str, str]) -> Iterator[Problem]:
 def _wrong_length(order: Order) -> Iterator[Problem]:
     if not SHORTEST_MIN <= order.minutes <= LONGEST_MIN:
         yield Problem("minutes", f"{order.minutes:g} min is not from {SHORTEST_MIN:g} to {LONGEST_MIN:g}")
-    if order.trials is not None and order.trials < 1:
-        yield Problem("trials", "leave the number of trials empty, or ask for at least one")
-    if order.day < 1:
-        yield Problem("day", "days of training are counted from 1")
+    if order.trials is not None and not 1 <= order.trials <= MOST_TRIALS:
+        yield Problem("trials", f"leave the number of trials empty, or ask for at least one, at most {MOST_TRIALS}")
+    if not 1 <= order.day <= LAST_DAY:
+        yield Problem("day", f"days of training are counted from 1, up to {LAST_DAY}")
 
 
 def _wrong_folder(output: Path) -> Iterator[Problem]:
     """Find out whether a session's folder could be made there, without making it."""
-    there = output.expanduser()
-    if there != output:
-        yield Problem("output", f"write {output} in full: {there}")
+    if output.parts[:1] and output.parts[0].startswith("~"):
+        yield Problem("output", f"write {output} in full: ~ is not understood here")
         return
-    existing = next((path for path in (output, *output.resolve().parents) if path.exists()), None)
+    try:
+        existing = next((path for path in (output, *output.resolve().parents) if path.exists()), None)
+    except (OSError, ValueError, RuntimeError) as error:
+        yield Problem("output", f"{str(output)!r} cannot be a folder's name: {error}")
+        return
     if existing is None or not existing.is_dir():
         yield Problem("output", f"{existing or output} is no folder; name another one")
     elif not os.access(existing, os.W_OK | os.X_OK):

@@ -20,7 +20,7 @@ def body(host: Host) -> int:
     server = Server(host.bus, feed, host.addresses.view, lock_from(host.settings.listen))
     try:
         while not host.ending.due():
-            server.turn()
+            server.turn(0.0 if feed.hurried else None)
             if host.beat_due():
                 host.beat("ready", counters={"viewers": server.viewers, "behind": server.behind})
         until_ns = now_ns() + LAST_NS

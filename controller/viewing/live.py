@@ -5,6 +5,7 @@ nothing. What the supervisor knows of its processes comes from the supervisor.
 """
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,8 +41,11 @@ from controller.viewing.sums import Sums
 from realtime.clock import now_ns
 from realtime.records import NO_ANIMAL, NS_PER_MS, NS_PER_S, SOURCE_OPERATOR, Kind, Operator, host_event
 
-EVENTS_AT_ONCE: Final = 16_384
-MESSAGES_AT_ONCE: Final = 4_096
+EVENTS_AT_ONCE: Final = 512
+MESSAGES_AT_ONCE: Final = 256
+READ_NS: Final = 25 * NS_PER_MS
+"""How long one turn may read the journal, and as long the tape: where there is hours of them, viewers are answered and
+heartbeats sent meanwhile."""
 STORAGE_NS: Final = NS_PER_S
 ANSWER_NS: Final = 3 * NS_PER_S
 STOP_NS: Final = 400 * NS_PER_MS
@@ -92,6 +96,8 @@ class Live:
         self._has_tape = rig.neural is not None
         self._notes = Notes(session / NOTES_NAME)
         self._taken = self._said = 0
+        self.hurried = False
+        """Whether there was more to read than one turn may."""
         self._pending: list[_Pending] = []
         self._viewers = self._behind = 0
         self._storage_ns = 0
@@ -129,8 +135,8 @@ class Live:
         """Return what is new since the last time."""
         self._hear_supervisor()
         self._hear_answers()
-        self._read_journal()
-        self._read_tape()
+        whole = self._read_until_due(self._read_journal), self._read_until_due(self._read_tape)
+        self.hurried = not all(whole)
         self._read_notes()
         for summed in self._sums.due(now_ns()):
             self._show(summed)
@@ -173,19 +179,27 @@ class Live:
                 for sentence in message.said[len(message.said) - fresh :]:
                     self._show(Remark(message.t_ns, sentence))
 
-    def _read_journal(self) -> None:
-        """Take events as far as the journal has grown."""
+    def _read_until_due(self, read: Callable[[], bool]) -> bool:
+        """Read piece after piece until nothing is left or it takes too long; return whether nothing is left."""
+        until_ns = now_ns() + READ_NS
+        while read():
+            if now_ns() >= until_ns:
+                return False
+        return True
+
+    def _read_journal(self) -> bool:
+        """Take the next events, as far as the journal has grown; return whether there were any."""
         if self._journal is None:
             path = self._session / JOURNAL_NAME
             if not path.exists():
-                return
+                return False
             try:
                 self._journal = open_for_reading(path)
             except JournalError:
-                return  # the loop is just making it
+                return False  # the loop is just making it
         events = self._journal.read(self._taken, min(self._journal.count(), self._taken + EVENTS_AT_ONCE))
         if not events.size:
-            return
+            return False
         self._taken += events.size
         chosen = shown(events)
         if chosen.size:
@@ -194,19 +208,22 @@ class Live:
         if rows:
             self._show(Trials(rows))
         self._sums.add(events)
+        return True
 
-    def _read_tape(self) -> None:
-        """Take what is said of brains as far as the tape has grown."""
+    def _read_tape(self) -> bool:
+        """Take the next of what is said of brains, as far as the tape has grown; return whether there was any."""
         if self._tape is None:
             path = self._session / TAPE_NAME
             if not self._has_tape or not path.exists():
-                return
+                return False
             try:
                 self._tape = TapeReader(path)
             except TapeError:
-                return  # the estimators are just making it
-        for message in self._tape.read(MESSAGES_AT_ONCE):
+                return False  # the estimators are just making it
+        messages = self._tape.read(MESSAGES_AT_ONCE)
+        for message in messages:
             self._show(message)
+        return bool(messages)
 
     def _read_notes(self) -> None:
         """Take new notes."""

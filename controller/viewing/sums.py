@@ -18,7 +18,6 @@ from realtime.records import NO_ANIMAL, NS_PER_S, Events
 CHANCE_NS: Final = 5 * NS_PER_S
 """How often the level of chance is reckoned anew, at most."""
 LATENCY_NS: Final = 2 * NS_PER_S
-SHIFTS: Final = 200
 US: Final = 1000.0
 PARTS: Final = (("beam → decision", 2, 0), ("decision → valve edge", 3, 2), ("beam → valve edge", 3, 0))
 """What is measured of a reward's path: its name, and columns of the path whose difference it is."""
@@ -45,11 +44,6 @@ class Sums:
         """Take events that the book has taken."""
         self._paths.add(events)
 
-    def all(self, events: Events) -> list[Counts | Chance | Latency]:
-        """Take events and return everything there is to say about them."""
-        self.add(events)
-        return self.due(2**62)
-
     def due(self, now_ns: int) -> list[Counts | Chance | Latency]:
         """Return what is new and due at ``now_ns``."""
         told: list[Counts | Chance | Latency] = []
@@ -75,7 +69,7 @@ class Sums:
         start_ns, end_ns = tally.started_ns, tally.last_ns
         a_ns, b_ns = (book.pokes(animal, start_ns, end_ns) for animal in (0, 1))
         try:
-            found = chance_level(a_ns, b_ns, start_ns, end_ns, tally.window_ns, shifts=SHIFTS)
+            found = chance_level(a_ns, b_ns, start_ns, end_ns, tally.window_ns)
         except ChanceError:
             return []
         whole = Chance(end_ns, tally.window_ns, found.observed, found.median, found.low, found.high)

@@ -57,7 +57,7 @@ class SessionPanel(Panel):
     title: ClassVar[str] = "Session"
     area: ClassVar[Area] = "left"
     order: ClassVar[int] = 10
-    stretch: ClassVar[int] = 4
+    stretch: ClassVar[int] = 5
     rate_hz: ClassVar[float] = 5.0
     key: ClassVar[str] = "Ctrl+1"
 

@@ -187,7 +187,10 @@ def test_the_stop_works_while_the_supervisor_hangs(quick_rig, run_session) -> No
             assert not watcher.scene.counts.armed
         finally:
             session.process.send_signal(signal.SIGCONT)
-    session.end()
+    status, _, said = session.end()
+    assert status == 0, said
+    ending = json.loads((session.folder / "ending.json").read_text(encoding="utf-8"))["metadata"]["ending"]
+    assert ending["reason"] == "a person stopped it"
     events = read_events(session.folder / LOG_NAME)
     assert Operator.STOP in events[events["kind"] == Kind.OPERATOR]["value"]
 
@@ -244,6 +247,56 @@ def test_a_session_waits_in_the_window_for_its_start(quick_rig, run_session, tmp
         process.kill()
     assert status == 0, said
     assert "m7-m8_day6" in out
+
+
+def at_the_form(session: Session, known: set[str]) -> str:
+    """Where the form of a session is served that waits for its start."""
+    session.wait_for(lambda: bool(set(find_views()) - known), "reception")
+    session.wait_for(lambda: len(windows_of(session)) == 1, "window")
+    (endpoint,) = set(find_views()) - known
+    return endpoint
+
+
+def test_a_stop_right_after_the_start_is_not_lost(quick_rig, run_session) -> None:
+    known = set(find_views())
+    session = run_session(quick_rig, "--minutes", 1, "--seed", 3, **OFFSCREEN)
+    with watching(at_the_form(session, known)) as watcher:
+        watcher.wait_for(lambda: watcher.scene.setup is not None, "form")
+        for pause_s in (
+            0.0,
+            0.1,
+            0.4,
+            1.0,
+        ):  # before the reception closes, between it and the session, and in its start
+            assert watcher.ask(Request("start")).done
+            Poller().wait(pause_s)
+            answer = watcher.ask(Request("stop"))
+            assert answer.done, answer.sentence
+            watcher.wait_for(
+                lambda: (
+                    watcher.scene.opening is None
+                    and watcher.scene.setup is not None
+                    and not watcher.scene.setup.starting
+                ),
+                "form again",
+            )
+            assert not session.output.exists() or not any(session.output.iterdir())
+        for window_process in windows_of(session):
+            window_process.terminate()
+    assert session.end()[0] == 1
+
+
+def test_ctrl_c_right_after_the_start_is_not_lost(quick_rig, run_session) -> None:
+    known = set(find_views())
+    session = run_session(quick_rig, "--minutes", 1, "--seed", 3, **OFFSCREEN)
+    with watching(at_the_form(session, known)) as watcher:
+        watcher.wait_for(lambda: watcher.scene.setup is not None, "form")
+        assert watcher.ask(Request("start")).done
+        session.process.send_signal(signal.SIGINT)
+        status, _, said = session.end()
+    assert status != 0
+    assert "Ctrl-C" in said
+    assert not session.output.exists() or not any(session.output.iterdir())
 
 
 def test_a_window_that_is_closed_before_the_start_ends_the_command(quick_rig, run_session) -> None:
