@@ -42,6 +42,24 @@ class Replayed:
     sentence: str
 
 
+def say_where(session: Path, where: dict[str, object]) -> str:
+    """Write into a session's folder where its replay can be watched.
+
+    Returns
+    -------
+    str
+        Where the folder cannot be written to: what cannot be done without it, as a sentence. Empty otherwise.
+    """
+    try:
+        write_json(session / REPLAY_NAME, where)
+    except OSError as error:
+        return (
+            f"{session / REPLAY_NAME} cannot be written ({error.strerror}), so other windows cannot find this replay "
+            "by its folder"
+        )
+    return ""
+
+
 def _timed_events(events: Events) -> Iterator[tuple[int, int, Events, None]]:
     """Yield when each event was taken, that it is one, and the event (1,)."""
     for place, arrival_ns in enumerate(events["arrival_ns"].tolist()):
@@ -108,8 +126,13 @@ def replay(session: Path, speed: float, said: Callable[[str], None], until: Call
             addresses = Addresses(folder)
             decisions, estimates = bus.publish(addresses.decisions), bus.publish(addresses.estimates)
             bus.flush()  # whoever watches gets the end, too
-            where = {"pid": os.getpid(), "decisions": addresses.decisions, "estimates": addresses.estimates}
-            write_json(session / REPLAY_NAME, where)
+            where: dict[str, object] = {
+                "pid": os.getpid(),
+                "decisions": addresses.decisions,
+                "estimates": addresses.estimates,
+            }
+            if hidden := say_where(session, where):
+                said(hidden)
             said(f"watch it at {addresses.decisions} and {addresses.estimates}")
             events = log.events()
             proof = verify_events(session, events, plans.from_text(log.metadata.get("plan", {}).get("json", "")))

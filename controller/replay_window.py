@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Final
 from controller.bus import Addresses, Bus, make_folder, remove_folder
 from controller.messages import Answer
 from controller.messages.view import Steer
-from controller.replay import REPLAY_NAME
-from controller.session import write_json
+from controller.replay import REPLAY_NAME, say_where
 from controller.viewing.logged import Logged
 from controller.viewing.server import Server
 from controller.window import Look, has_display, open_window
@@ -75,6 +75,11 @@ def _nobody_asked(_: Answer) -> None:
     """Take the answer to what no person has asked."""
 
 
+def _say(sentence: str) -> None:
+    """Say something where whoever has started the window reads it."""
+    sys.stderr.write(f"{sentence}\n")
+
+
 def _end(window: "subprocess.Popen[bytes]") -> None:
     """See to it that the window's process has ended."""
     if window.poll() is None:
@@ -94,10 +99,12 @@ def show_replay(
     screenshot: Path | None = None,
     size: tuple[int, int] | None = None,
     until: Callable[[], bool] = lambda: False,
+    said: Callable[[str], None] = _say,
 ) -> int:
     """Open the window on a recorded session and return its exit status when it is closed.
 
-    While it is open, ``replay.json`` in the session's folder says where other windows can watch it.
+    While it is open, ``replay.json`` in the session's folder says where other windows can watch it; in a folder that
+    cannot be written to it does not, and that is said.
 
     Parameters
     ----------
@@ -113,6 +120,8 @@ def show_replay(
         Width and height of the window [px]; None as it was last.
     until
         Whether it is enough.
+    said
+        Called with what people should know of it; says it on standard error where nothing else is given.
 
     Raises
     ------
@@ -135,7 +144,8 @@ def show_replay(
         _begin(logged, at_s, screenshot, until)
         with Bus() as bus:
             shown = _Shown(bus, folder, logged, screenshot, size)
-            write_json(place, {"pid": os.getpid(), "view": Addresses(folder).view})
+            if hidden := say_where(place.parent, {"pid": os.getpid(), "view": Addresses(folder).view}):
+                said(hidden)
             return shown.run(until)
     finally:
         logged.close()

@@ -16,6 +16,8 @@ WIDTHS: Final = {"left": 24, "middle": 40, "right": 36}
 BOTTOM: Final = 0.25
 BOTTOM_SMALL: Final = 0.24
 """Share of the height that the strip below gets."""
+MOST_PX: Final = 320
+"""However large the screen, a strip needs no more."""
 BAR: Final = 0.12
 """The same of a strip that only some modes have."""
 
@@ -81,7 +83,8 @@ def _give_sizes(
         BAR if getattr(panels[strip[0]], "modes", None) else BOTTOM_SMALL if small else BOTTOM for strip in strips
     ]
     rows = [docks[columns[0][0]], *(docks[strip[0]] for strip in strips)]
-    heights = [round(height * (1.0 - sum(shares))), *(round(height * share) for share in shares)]
+    below = [min(MOST_PX, round(height * share)) for share in shares]
+    heights = [height - sum(below), *below]
     window.resizeDocks(rows, heights, Qt.Orientation.Vertical)
     tops = [members[0] for members in columns]
     widths = [WIDTHS[panels[name].area] * width // 100 for name in tops]

@@ -1,16 +1,20 @@
 """The window's link to a session: a thread of its own that hears, decodes and asks; the gui's only file with ZeroMQ.
 
 Whatever hangs, the window's own drawing included, the link stays bounded: what nobody takes out is thrown away and
-counted, and everything is asked for anew. It finds a server that was started again by itself.
+counted, and everything is asked for anew. It finds a server that was started again by itself. Whatever goes wrong in
+the thread, it goes on: the red stop is its work, too.
 """
 
 import errno
 import os
 import socket as sockets
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -46,10 +50,14 @@ from realtime.errors import DuettoError
 from realtime.records import EVENT, NO_ANIMAL, NS_PER_MS, NS_PER_S, SOURCE_OPERATOR, Kind, Operator, host_event
 
 PING_NS: Final = 500 * NS_PER_MS
+AGAIN_NS: Final = 10 * NS_PER_S
+"""How long after it asked for everything the link asks a server again that knows it."""
 ANSWER_NS: Final = 4 * NS_PER_S
 STOP_NS: Final = 700 * NS_PER_MS
 """How long the session has for a stop before the loop is told past it; only on the same computer."""
 WAIT_MS: Final = 50
+MOST_AT_ONCE: Final = 100
+"""Messages that are heard before what people ask is looked at again."""
 MOST_WAITING: Final = 600
 """Batches that may wait to be drawn: some ten seconds."""
 KNOCKS: Final[dict[int, Knock]] = {
@@ -130,7 +138,7 @@ class Contact:
     anew
         How often everything came anew.
     garbage
-        Messages that could not be read.
+        Messages that could not be read, and turns that failed for another reason.
     refusal
         Why the session lets this window see nothing; empty where it does.
     """
@@ -168,11 +176,12 @@ class Link:
         self.endpoint, self.keys = endpoint, keys
         self.contact = Contact()
         self._inbox: deque[Heard] = deque()
-        self._outbox: deque[Wish | Steer | Choice] = deque()
+        self._outbox: deque[tuple[Wish | Steer | Choice, bytes]] = deque()
         self._asking: dict[int, _Asking] = {}
         self._answers: deque[tuple[Wish | Steer | Choice, Answer]] = deque()
         self._numbers = self._server = self._number = 0
         self._hello_ns = self._ping_ns = 0
+        self._due = self._known = self._ignored = False
         self._ended = False
         self._local = ("", "")
         if not self.endpoint.startswith(("ipc://", "tcp://")):
@@ -214,12 +223,20 @@ class Link:
         return _all_of(self._answers)
 
     def ask(self, wanted: Request | Steer | Choice) -> None:
-        """Ask something of the session; the answer comes with :meth:`answers`."""
+        """Ask something of the session; the answer comes with :meth:`answers`.
+
+        Halves of characters, which are left where a person cuts one, become "\ufffd": they cannot be sent.
+        """
         self._numbers += 1
+        asked: Wish | Steer | Choice
         if isinstance(wanted, Request):
-            self._outbox.append(Wish(self._numbers, wanted))
+            asked = Wish(self._numbers, msgspec.structs.replace(wanted, text=_whole(wanted.text)))
+        elif isinstance(wanted, Choice):
+            a, b = (_whole(name) for name in wanted.subjects)
+            asked = msgspec.structs.replace(wanted, number=self._numbers, subjects=(a, b), output=_whole(wanted.output))
         else:
-            self._outbox.append(msgspec.structs.replace(wanted, number=self._numbers))
+            asked = msgspec.structs.replace(wanted, number=self._numbers)
+        self._outbox.append((asked, encode_view(asked)))
         self._ring()
 
     def close(self) -> None:
@@ -266,35 +283,62 @@ class Link:
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._monitor, zmq.POLLIN)
         poller.register(self._bell, zmq.POLLIN)
+        works = (partial(self._listen, poller), self._keep_contact, self._send_outbox, self._watch_questions)
         while not self._ended:
-            ready = dict(poller.poll(WAIT_MS))
-            if self._bell.fileno() in ready:
-                self._bell.recv(4096)
-            if self._monitor in ready:
-                self._hear_handshake()
-            while self._hear():
-                pass
-            self._keep_contact()
-            self._send_outbox()
-            self._watch_questions()
+            for work in works:
+                self._do(work)
         self._send(Bye())
 
-    def _send(self, asked: Asked) -> bool:
+    def _do(self, work: Callable[[], None]) -> None:
+        """Do one part of a turn; whatever it does wrong, the others go on."""
         try:
-            self._socket.send(encode_view(asked), zmq.DONTWAIT)
+            work()
+        except Exception:  # noqa: BLE001  (the thread's boundary: whatever fails, a stop must find its way)
+            self.contact.garbage += 1
+            self._number = 0  # what was heard may be incomplete
+            time.sleep(WAIT_MS / 1000)  # what fails in every turn must not take a whole processor
+
+    def _listen(self, poller: zmq.Poller) -> None:
+        """Wait a moment for what comes, and take it."""
+        ready = dict(poller.poll(WAIT_MS))
+        if self._bell.fileno() in ready:
+            self._bell.recv(4096)
+        if self._monitor in ready:
+            self._hear_handshake()
+        for _ in range(MOST_AT_ONCE):
+            if not self._hear():
+                break
+
+    def _send(self, asked: Asked) -> bool:
+        return self._send_bytes(encode_view(asked))
+
+    def _send_bytes(self, data: bytes) -> bool:
+        try:
+            self._socket.send(data, zmq.DONTWAIT)
         except zmq.ZMQError:
             return False
         return True
 
     def _keep_contact(self) -> None:
-        """Say hello until someone answers, then ping: who does not know us any more says so in the answer."""
+        """Ask for everything where that is needed, and ping: who does not know us any more says so in the answer."""
         now = now_ns()
-        hello = Hello(PROTOCOL, f"{sockets.gethostname()}:{os.getpid()}")
-        if self._number == 0 and now - self._hello_ns > PING_NS and self._send(hello):
-            self._hello_ns = now
+        if self._number == 0:
+            self._say_hello(now)
         if now - self._ping_ns > PING_NS:
             self._ping_ns = now
             self._send(Ping(now, self._number))
+
+    def _say_hello(self, now: int) -> None:
+        """Ask for everything, once: over a slow line it takes a while, and what is asked for twice takes twice as long.
+
+        Answers come in the order of what was asked. So everything is on its way as long as no later ping is answered.
+        """
+        if self._due or now - self._hello_ns < (AGAIN_NS if self._known else PING_NS):
+            return
+        if self._ignored:
+            self._send(Bye())  # it thinks that much is on its way still, and has to forget that
+        if self._send(Hello(PROTOCOL, _whole(f"{sockets.gethostname()}:{os.getpid()}"))):
+            self._hello_ns, self._due, self._ignored = now, True, False
 
     def _hear_handshake(self) -> None:
         """Learn that the session does not know our key, is not whom we mean, or is not there."""
@@ -333,6 +377,7 @@ class Link:
         """Take a batch that is the next one; after any other, ask for everything anew."""
         if batch.anew:
             self._server, self._number = batch.server, 1
+            self._due, self._known, self._ping_ns = False, True, 0  # it is told soon that this has come
             self.contact.anew += 1
             self._inbox.clear()
         elif batch.server != self._server or batch.number != self._number + 1 or not self._number:
@@ -354,6 +399,10 @@ class Link:
         self.contact.round_trip_ns = now_ns() - pong.sent_ns
         if pong.server != self._server:
             self._number = 0
+        if pong.sent_ns >= self._hello_ns:
+            self._known = pong.server != 0
+            self._ignored = self._known and (self._due or self._ignored)
+            self._due = False
 
     def _take_reply(self, reply: Reply) -> None:
         asking = self._asking.pop(reply.number, None)
@@ -362,9 +411,9 @@ class Link:
 
     def _send_outbox(self) -> None:
         while self._outbox:
-            asked = self._outbox.popleft()
+            asked, data = self._outbox.popleft()
             self._asking[asked.number] = _Asking(asked, now_ns())
-            self._send(asked)
+            self._send_bytes(data)
 
     def _watch_questions(self) -> None:
         """Give up on questions that nobody answers; a stop takes the direct way before that."""
@@ -389,12 +438,18 @@ class Link:
             asking.connect(control)
             asking.send(encode(Request("stop")))
             if asking.poll(400):
-                answer = decode_answer(asking.recv())
-                return Answer(answer.done, f"{answer.sentence} (what serves windows does not answer)")
+                with suppress(msgspec.DecodeError):  # whose answer cannot be read has perhaps not understood, either
+                    answer = decode_answer(asking.recv())
+                    return Answer(answer.done, f"{answer.sentence} (what serves windows does not answer)")
+            telling.setsockopt(zmq.IMMEDIATE, 1)  # or it would be told to a queue that nobody reads
             telling.connect(events)
+            if not telling.poll(300, zmq.POLLOUT):
+                return Answer(False, "stop: neither server, supervisor nor loop answers; switch the boards off")
             stop = host_event(Kind.OPERATOR, now_ns(), SOURCE_OPERATOR, Operator.STOP, animal=NO_ANIMAL)
             telling.send(np.ascontiguousarray(stop, EVENT).tobytes())
             return Answer(True, "stop: neither server nor supervisor answers, so the loop was told directly")
+        except zmq.ZMQError as error:
+            return Answer(False, f"stop: the session cannot be reached ({error}); switch the boards off")
         finally:
             asking.close()
             telling.close()
@@ -402,6 +457,11 @@ class Link:
 
 def _says_no_place(endpoint: str, why: str = "") -> str:
     return f"{endpoint!r} is no place to connect to{why}; name a session's folder, ipc://PATH or tcp://HOST:PORT"
+
+
+def _whole(text: str) -> str:
+    """Return a text whose halves of characters are replaced: it can be encoded."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _all_of(waiting: deque[_T]) -> list[_T]:

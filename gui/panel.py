@@ -7,6 +7,7 @@ says with the signal ``asked``; it talks to nobody itself.
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from typing import ClassVar, Final, Literal
 
 from PyQt6.QtCore import pyqtSignal
@@ -65,6 +66,13 @@ class Panel(QWidget):
 
     def refresh(self) -> None:
         """Draw what has changed since the last time; does nothing where nothing has."""
+
+    def hand_over_keys(self) -> list[tuple[str, Callable[[], object]]]:
+        """Return the panel's shortcuts and what they do, and listen to them no more.
+
+        The window listens in its place: a panel that stands behind another one hears no keys.
+        """
+        return []
 
     def help(self) -> list[tuple[str, str]]:
         """Return the panel's own shortcuts and what they do."""

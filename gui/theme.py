@@ -23,6 +23,8 @@ LIGHTER_ANIMALS: Final = ("#56A8E0", "#FF8C3B")
 ANIMAL_DASHES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine)
 ANIMAL_SYMBOLS: Final = ("t1", "t")
 """Upward for A, downward for B."""
+LEAST_PT: Final = 9
+"""No letters are smaller than this."""
 OUTCOME_MARKS: Final = {Outcome.SUCCESS: "✓", Outcome.MISS: "✗", Outcome.OMISSION: "○", Outcome.ABORTED: "–"}
 OUTCOME_SYMBOLS: Final = {Outcome.SUCCESS: "o", Outcome.MISS: "x", Outcome.OMISSION: "s", Outcome.ABORTED: "+"}
 
@@ -164,6 +166,15 @@ def apply(application: QApplication, theme: Theme) -> None:
     application.setStyleSheet(_sheet(theme))
     pg.setConfigOptions(
         background=theme.raised, foreground=theme.dim, antialias=False, imageAxisOrder="row-major", useOpenGL=False
+    )
+
+
+def tab_style(theme: Theme) -> str:
+    """Return the style of the small tabs within a panel: the chosen one is underlined, not only coloured."""
+    return (
+        f"QTabBar::tab {{ padding: 3px 5px; font-size: {LEAST_PT}pt; color: {theme.dim}; "
+        f"border-bottom: 2px solid {theme.edge}; }}"
+        f"QTabBar::tab:selected {{ color: {theme.text}; border-bottom-color: {theme.text}; }}"
     )
 
 

@@ -178,7 +178,16 @@ class MainWindow(QMainWindow):
         for name, panel in self.panels.items():
             if panel.key:
                 made.append(self._shortcut(panel.key, lambda name=name: self.bring(name)))
+            for keys, what in panel.hand_over_keys():
+                made.append(self._shortcut(keys, lambda name=name, what=what: self._press_for(name, what)))
+                made[-1].setAutoRepeat(False)
         return made
+
+    def _press_for(self, name: str, what: Callable[[], object]) -> None:
+        """Do what a panel's key does, and let it be seen."""
+        if not self.panels[name].isVisible():
+            self.bring(name)
+        what()
 
     def _shortcut(self, keys: str, what: Callable[..., object]) -> QShortcut:
         shortcut = QShortcut(QKeySequence(keys), self)

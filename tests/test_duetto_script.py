@@ -7,6 +7,7 @@ of this machine but its shell takes part.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,12 @@ TOO_OLD = "#!/bin/sh\nexit 1\n"
 APT_GET = '#!/bin/sh\nprintf \'%s\\n\' "$*" >>"$STAGE/apt"\nrm -f "$STAGE/no-ensurepip"\n'
 
 
+LIBRARIES = tuple(re.findall(r"(lib[\w.+-]+\.so[.\d]*)=", (ROOT / "duetto").read_text(encoding="utf-8")))
+"""Those that the window needs."""
+UNPINNED = ("PyQt6",)
+"""Which version there is follows the system's C library."""
+
+
 class Checkout:
     """A copy of the repository's root with its own search path, and the notes its stand-ins leave."""
 
@@ -55,6 +62,8 @@ class Checkout:
         self.program("python3", INTERPRETER)
         self.program("gcc", "#!/bin/sh\n")
         self.program("avr-gcc", "#!/bin/sh\n")
+        self.program("Xvfb", "#!/bin/sh\n")
+        self.libraries(*LIBRARIES)
         self.program("id", "#!/bin/sh\necho 1000\n")
 
     def program(self, name: str, text: str) -> None:
@@ -63,6 +72,12 @@ class Checkout:
         path.unlink(missing_ok=True)
         path.write_text(text)
         path.chmod(0o755)
+
+    def libraries(self, *names: str) -> None:
+        """Let the system have these shared libraries, and no others."""
+        self.program(
+            "ldconfig", "#!/bin/sh\ncat <<'END'\n" + "".join(f"\t{name} => /{name}\n" for name in names) + "END\n"
+        )
 
     def popen(self, *args: str, script: Path | None = None, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Begin a start of the script."""
@@ -115,7 +130,9 @@ def test_every_package_that_the_project_names_is_pinned_to_a_version_that_it_all
     wanted = [Requirement(text) for texts in (project["dependencies"], *extras.values()) for text in texts]
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     pins = dict(line.lower().split("==") for line in lines)
-    assert [str(need) for need in wanted if not need.specifier.contains(pins.get(need.name, "0"))] == []
+    pinned = [need for need in wanted if need.name not in UNPINNED]
+    assert [str(need) for need in pinned if not need.specifier.contains(pins.get(need.name.lower(), "0"))] == []
+    assert not {name.lower() for name in UNPINNED} & pins.keys()
 
 
 def test_the_first_start_makes_a_venv_installs_the_pinned_packages_and_runs_the_command(
@@ -212,6 +229,16 @@ def test_root_gets_the_missing_venv_module_from_apt_and_goes_on(checkout: Checko
     assert status == 7
     assert err.startswith("duetto: installing with apt: python3-venv …\n")
     assert checkout.noted("apt") == ["-qq update", "-qq install -y --no-install-recommends python3-venv"]
+
+
+def test_libraries_that_the_window_lacks_are_named_in_one_line_and_the_start_goes_on(checkout: Checkout) -> None:
+    assert len(LIBRARIES) > 10
+    checkout.libraries(*(set(LIBRARIES) - {"libEGL.so.1", "libxcb-cursor.so.0"}))
+    status, _, err = checkout.start("run")
+    assert status == 7
+    assert "duetto: missing on this system, please run: sudo apt-get install libegl1 libxcb-cursor0\n" in err
+    assert "duetto: going on without\n" in err
+    assert checkout.start("run")[2] == ""
 
 
 def test_a_missing_compiler_is_named_once_and_the_tests_run_all_the_same(checkout: Checkout) -> None:

@@ -134,9 +134,7 @@ class Book:
         """Return the rows that still wait: nothing more comes."""
         return self._complete(None)
 
-    def _add(
-        self, kind: int, t_ns: int, arrival_ns: int, animal: int, line: int, flags: int, event: np.void
-    ) -> None:
+    def _add(self, kind: int, t_ns: int, arrival_ns: int, animal: int, line: int, flags: int, event: np.void) -> None:
         """Take one event that ends no trial."""
         if kind == Kind.POKE_IN and animal in (0, 1):
             if not flags & Flag.DUPLICATE:

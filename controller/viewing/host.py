@@ -7,6 +7,7 @@ from controller.host import Host, run_process
 from controller.viewing.live import Live
 from controller.viewing.locks import lock_from
 from controller.viewing.server import Server
+from controller.viewing.sums import warm_up
 from realtime.clock import now_ns
 from realtime.records import NS_PER_MS
 
@@ -16,6 +17,8 @@ LAST_NS: Final = 400 * NS_PER_MS
 
 def body(host: Host) -> int:
     """Serve viewers until told to end."""
+    host.beat("compiling")  # which takes as long as it takes: whoever says so is not silent
+    warm_up()
     feed = Live(host.bus, host.addresses, host.session)
     server = Server(host.bus, feed, host.addresses.view, lock_from(host.settings.listen))
     try:

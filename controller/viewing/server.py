@@ -9,7 +9,7 @@ somebody is allowed no more: those who still are say hello again.
 
 import os
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -132,7 +132,7 @@ class Server:
     _sockets: "list[Socket[bytes]]" = field(init=False)
     _server: int = field(init=False)
     _quiet_ns: int = 0
-    _allowed: Collection[str] = ()
+    _allowed: frozenset[str] = frozenset()
     """Whose keys were allowed when that was last looked at."""
 
     def __post_init__(self) -> None:
@@ -140,7 +140,7 @@ class Server:
         self._sockets = [self.bus.route(self.address)]
         if self.listen is not None:
             self._sockets.append(self.bus.route(*self.listen))
-            self._allowed = self.listen[1].allowed()
+            self._allowed = frozenset(self.listen[1].allowed())
 
     @property
     def viewers(self) -> int:
@@ -258,8 +258,8 @@ class Server:
         """Tell viewers of the network nothing more once somebody is allowed no more; those who are say hello again."""
         if self.listen is None:
             return
-        before, self._allowed = self._allowed, self.listen[1].allowed()
-        if self._allowed is not before and not set(before) <= set(self._allowed):
+        before, self._allowed = self._allowed, frozenset(self.listen[1].allowed())
+        if not before <= self._allowed:
             self._forget(key for key in self._viewers if self._sockets[key[0]] is not self._sockets[0])
 
     def _forget(self, keys: Iterable[tuple[int, bytes]]) -> None:

@@ -23,6 +23,13 @@ PARTS: Final = (("beam → decision", 2, 0), ("decision → valve edge", 3, 2), 
 """What is measured of a reward's path: its name, and columns of the path whose difference it is."""
 
 
+def warm_up() -> None:
+    """Load or compile what :class:`Sums` reckons with: the first time takes up to seconds."""
+    times_ns = np.arange(1, 100, dtype=np.int64) * NS_PER_S
+    chance_level(times_ns, times_ns, 0, 100 * NS_PER_S, NS_PER_S)
+    rolling_chance(times_ns, times_ns, 0, 100 * NS_PER_S, NS_PER_S, after_success_ns=0, after_miss_ns=0)
+
+
 class Sums:
     """Reckons from a book.
 

@@ -19,6 +19,7 @@ What hinders a start stands below the field that it is about; *Start* is possibl
 In a **replay** there is nothing to press: nothing can be given.
 """
 
+from collections.abc import Callable
 from typing import ClassVar, Final
 
 from PyQt6.QtCore import Qt
@@ -141,7 +142,14 @@ class SessionPanel(Panel):
             ("Ctrl+N", "write a note"),
         ]
 
+    def hand_over_keys(self) -> list[tuple[str, Callable[[], object]]]:
+        """Return the panel's shortcuts and what they do, and listen to them no more."""
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+        return [(shortcut.key().toString(), shortcut.activated.emit) for shortcut in self._shortcuts]
+
     def _add_shortcuts(self) -> None:
+        self._shortcuts: list[QShortcut] = []
         presses: dict[str, QAbstractButton] = {
             "Ctrl+P": self.controls.pause,
             "Ctrl+Shift+A": self.controls.rewards["A"],
@@ -154,11 +162,14 @@ class SessionPanel(Panel):
             shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.setAutoRepeat(False)
             shortcut.activated.connect(lambda button=button: self._press(button))
-        QShortcut(QKeySequence("Ctrl+N"), self).activated.connect(self.notes.field.setFocus)
+            self._shortcuts.append(shortcut)
+        note = QShortcut(QKeySequence("Ctrl+N"), self)
+        note.activated.connect(self.notes.field.setFocus)
+        self._shortcuts.append(note)
 
     def _press(self, button: QAbstractButton) -> None:
         """Press a button by its key, or say why it cannot be pressed."""
-        if not button.isVisible():
+        if not button.isVisibleTo(self):
             return
         if button.isEnabled():
             button.click()

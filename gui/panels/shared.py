@@ -87,6 +87,7 @@ class SharedPanel(Panel):
             (correlation, projections, synchrony, variance),
             ((projections, variance), (correlation, synchrony)),
             WIDE,
+            theme,
         )
         self._lay_out()
         self.anew()

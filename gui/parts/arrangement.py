@@ -10,7 +10,7 @@ from typing import NamedTuple, Union
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from gui.theme import Theme
+from gui.theme import Theme, tab_style
 
 
 class Split(NamedTuple):
@@ -51,11 +51,7 @@ class Arrangement(QWidget):
 
     def __init__(self, widgets: Mapping[str, QWidget], titles: Mapping[str, str], theme: Theme) -> None:
         super().__init__()
-        self._tab_style = (
-            f"QTabBar::tab {{ padding: 3px 5px; font-size: 8pt; color: {theme.dim}; "
-            f"border-bottom: 2px solid {theme.edge}; }}"
-            f"QTabBar::tab:selected {{ color: {theme.text}; border-bottom-color: {theme.text}; }}"
-        )
+        self._tab_style = tab_style(theme)
         self._widgets, self._titles = dict(widgets), dict(titles)
         self.now: Node | None = None
         self._root: QWidget | None = None

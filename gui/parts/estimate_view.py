@@ -10,7 +10,7 @@ from gui.parts.elided import Elided
 from gui.parts.estimate_words import Settings, Standing
 from gui.scene import Scene
 from gui.scene.estimates import SharedHistory
-from gui.theme import Theme
+from gui.theme import LEAST_PT, Theme
 
 Label = TypeVar("Label", bound=QLabel)
 SMALLER: Final = 0.88
@@ -71,7 +71,7 @@ def say(label: QLabel, text: str) -> None:
 
 def _dressed(label: Label, theme: Theme, colour: str) -> Label:
     font = label.font()
-    font.setPointSizeF(font.pointSizeF() * SMALLER)
+    font.setPointSizeF(max(LEAST_PT, font.pointSizeF() * SMALLER))
     label.setFont(font)
     label.setStyleSheet(f"color: {theme.colour(colour).name()};")
     return label

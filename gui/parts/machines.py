@@ -32,6 +32,8 @@ OUTCOMES: Final[dict[Tone, Outcome]] = {
     "miss": Outcome.MISS,
     "omission": Outcome.OMISSION,
 }
+NEXT: Final = "ITI"
+"""The state before a trial."""
 NO_TRIAL: Final = ("IDLE", "PAUSED", "FINISHED")
 
 
@@ -80,6 +82,8 @@ def badge_of(scene: Scene, machine: int, animal: int) -> Badge:
 
 def _trial(scene: Scene, machine: int, name: str) -> str:
     """Return which trial it is, or after which."""
+    if name == NEXT:
+        return f"trial {scene.trials[machine]} comes next"
     if name not in NO_TRIAL:
         return f"trial {scene.trials[machine]}"
     return f"after trial {scene.ended[machine][0]}" if machine in scene.ended else ""

@@ -162,7 +162,7 @@ class ScrubBar(QWidget):
 
     def _small(self) -> QFont:
         font = QFont(self.font())
-        font.setPixelSize(10)
+        font.setPixelSize(12)
         return font
 
     def _draw_trials(self, painter: QPainter, overview: Overview) -> None:

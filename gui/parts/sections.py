@@ -8,6 +8,8 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QTabBar, QWidget
 
+from gui.theme import Theme, tab_style
+
 GAP: Final = 6
 TABS: Final = 22
 
@@ -60,10 +62,7 @@ class _Column:
         self.bar = QTabBar(owner)
         self.bar.setExpanding(False)
         self.bar.setDrawBase(False)
-        self.bar.setStyleSheet("QTabBar::tab { padding: 2px 5px; }")
-        small = self.bar.font()
-        small.setPointSizeF(small.pointSizeF() * 0.88)
-        self.bar.setFont(small)
+        self.bar.setStyleSheet(tab_style(owner.theme))
         self.bar.hide()
         self._tabbed: tuple[Section, ...] = ()
         self.bar.currentChanged.connect(owner.arrange)
@@ -116,6 +115,8 @@ class Sections(QWidget):
         The same for a wide one, by column.
     wide
         From which width on there are two columns [px].
+    theme
+        How it looks.
 
     Attributes
     ----------
@@ -125,8 +126,9 @@ class Sections(QWidget):
 
     arranged = pyqtSignal()
 
-    def __init__(self, one: Sequence[Section], two: Sequence[Sequence[Section]], wide: int) -> None:
+    def __init__(self, one: Sequence[Section], two: Sequence[Sequence[Section]], wide: int, theme: Theme) -> None:
         super().__init__()
+        self.theme = theme
         for section in one:
             section.widget.setParent(self)
             section.widget.hide()

@@ -10,7 +10,7 @@ from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QColor, QPainter, QPainterPath
 from PyQt6.QtWidgets import QSizePolicy, QStyleOptionGraphicsItem, QWidget
 
-from gui.theme import Theme
+from gui.theme import LEAST_PT, Theme
 from realtime.records import NS_PER_S
 
 MOST_POINTS: Final = 600
@@ -113,7 +113,7 @@ class StillPlot(pg.PlotWidget):  # type: ignore[misc]
         self.setMinimumSize(60, 40)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         small = self.font()
-        small.setPointSizeF(small.pointSizeF() * 0.85)
+        small.setPointSizeF(max(LEAST_PT, small.pointSizeF() * 0.85))
         for side in ("left", "bottom"):
             axis = self.getAxis(side)
             axis.setPen(theme.pen("edge"))

@@ -132,7 +132,7 @@ class StopButton(QAbstractButton):
         painter.setFont(font)
         painter.drawText(room.adjusted(0, 3, 0, -17), left | Qt.AlignmentFlag.AlignVCenter, self.text())
         font.setBold(False)
-        font.setPixelSize(11)
+        font.setPixelSize(12)
         painter.setFont(font)
         painter.drawText(room.adjusted(0, 29, 0, -3), left | Qt.AlignmentFlag.AlignVCenter, self.sentence)
 

@@ -69,14 +69,14 @@ def quiet_plot(theme: Theme, bottom: str, left: str) -> pg.PlotWidget:
     item.getViewBox().setDefaultPadding(0.0)
     item.getViewBox().disableAutoRange()
     font = QFont()
-    font.setPointSize(8)
+    font.setPointSize(9)
     for side, words in (("bottom", bottom), ("left", left)):
         axis = item.getAxis(side)
         axis.enableAutoSIPrefix(False)
         axis.setPen(theme.pen("edge"))
         axis.setTextPen(theme.pen("dim"))
         axis.setStyle(tickFont=font, tickLength=-4, hideOverlappingLabels=False)
-        axis.setLabel(words, **{"font-size": "8pt", "color": theme.dim})
+        axis.setLabel(words, **{"font-size": "9pt", "color": theme.dim})
     item.getAxis("left").setWidth(AXIS_WIDTH)
     item.getAxis("bottom").setHeight(AXIS_HEIGHT)
     return plot
@@ -119,7 +119,7 @@ class TrialPart(QWidget):
         self.blank.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.blank.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         small = QFont(self.font())
-        small.setPointSize(8)
+        small.setPointSize(9)
         self.foot.setFont(small)
         for quiet in (self.foot, self.blank):
             quiet.setStyleSheet(f"color: {theme.dim};")

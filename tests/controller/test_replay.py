@@ -230,6 +230,22 @@ def test_the_log_itself_instead_of_its_folder_is_a_mistake_with_a_sentence(sessi
         replay(session / LOG_NAME, 0.0, lambda _: None, lambda: False)
 
 
+@pytest.fixture
+def unwritable(session):
+    """A session of which ``replay.json`` cannot be written: as in an archive, but for a superuser as well."""
+    (session / REPLAY_NAME).with_suffix(".part").mkdir()
+    return session
+
+
+def test_in_a_folder_that_cannot_be_written_to_it_is_played_and_one_sentence_says_what_is_missing(unwritable):
+    said = []
+    played = replay(unwritable, 0.0, said.append, lambda: False)
+    assert played.identical
+    assert [sentence for sentence in said if "other windows cannot find this replay" in sentence] == said[:1]
+    assert str(unwritable / REPLAY_NAME) in said[0]
+    assert not (unwritable / REPLAY_NAME).exists()
+
+
 # -- the command
 
 
@@ -396,6 +412,17 @@ def test_while_the_window_is_open_a_file_says_where_others_can_watch_and_ctrl_c_
     assert plays(), "the window did not begin to play it"
     assert watching[0].last(Opening).mode == "REPLAY"
     assert not (session / REPLAY_NAME).exists()
+
+
+def test_a_moment_of_an_archive_is_drawn_and_one_sentence_says_that_others_cannot_watch(
+    unwritable, screen, tmp_path, capsys
+):
+    picture = tmp_path / "moment.png"
+    assert show_replay(unwritable, at_s=6.0, screenshot=picture) == 0
+    assert picture.stat().st_size > 20_000
+    said = [line for line in capsys.readouterr().err.splitlines() if "cannot be written" in line]
+    assert len(said) == 1
+    assert "other windows cannot find this replay" in said[0]
 
 
 def test_without_a_display_the_command_says_the_ways_out(session, monkeypatch):

@@ -11,9 +11,22 @@ from controller.calibration import Calibration
 from controller.fast import run
 from controller.log import LOG_NAME, LogReader
 from controller.session import Order, read_plan
-from controller.viewing.book import UNSHOWN, Book, shown
+from controller.viewing.book import UNSHOWN, Book, shown, states_with
 from controller.viewing.sums import Sums
-from realtime.records import NS_PER_MS, NS_PER_S, Events, Flag, Kind, Line, Operator, Outcome, no_events
+from realtime.machine import Action
+from realtime.records import (
+    NO_ANIMAL,
+    NS_PER_MS,
+    NS_PER_S,
+    Events,
+    Fault,
+    Flag,
+    Kind,
+    Line,
+    Operator,
+    Outcome,
+    no_events,
+)
 from tests.realtime.kernels import COMPILED_HERE
 
 pytestmark = pytest.mark.skipif(not COMPILED_HERE, reason="compilation is switched off: ten minutes take too long")
@@ -154,6 +167,80 @@ def test_a_reward_that_was_withheld_is_not_waited_for(plan) -> None:
     book.add(event(Kind.COMMAND, 1, Line.VALVE_B, flags=Flag.FREE | Flag.UNROUTED, value=30e6))
     book.add(event(Kind.VALVE_ON, 2, Line.VALVE_B))
     assert book.counts().free == (0, 0)
+
+
+@pytest.mark.parametrize("fault", [Fault.DEVICE_REFUSED, Fault.DEVICE_GAP, Fault.DEVICE_DUTY, Fault.EDGE_MISSING])
+def test_after_a_reward_by_hand_that_was_refused_the_next_earned_one_is_not_called_free(plan, fault: Fault) -> None:
+    book = Book(plan, Calibration())
+    book.add(event(Kind.COMMAND, 1, Line.VALVE_A, flags=Flag.FREE, value=30e6))
+    book.add(event(Kind.FAULT, 2, Line.VALVE_A, value=fault))
+    book.add(event(Kind.COMMAND, 3, Line.VALVE_A, value=30e6))
+    book.add(event(Kind.VALVE_ON, 4, Line.VALVE_A))
+    assert (book.counts().free, book.counts().rewards) == ((0, 0), (1, 0))
+
+
+@pytest.mark.parametrize(("fault", "line"), [(Fault.DEVICE_GAP, Line.VALVE_B), (Fault.DEVICE_MAX_ON, Line.VALVE_A)])
+def test_a_fault_of_another_line_or_kind_leaves_a_reward_by_hand_due(plan, fault: Fault, line: Line) -> None:
+    book = Book(plan, Calibration())
+    book.add(event(Kind.COMMAND, 1, Line.VALVE_A, flags=Flag.FREE, value=30e6))
+    book.add(event(Kind.FAULT, 2, line, value=fault))
+    book.add(event(Kind.VALVE_ON, 4, Line.VALVE_A))
+    assert book.counts().free == (1, 0)
+
+
+def test_a_fault_of_a_device_whose_number_is_that_of_a_valve_is_no_fault_of_the_valve(plan) -> None:
+    book = Book(plan, Calibration())
+    book.add(event(Kind.COMMAND, 1, Line.VALVE_A, flags=Flag.FREE, value=30e6))
+    fault = event(Kind.FAULT, 2, Line.VALVE_A, value=Fault.DEVICE_REFUSED)
+    fault["animal"] = NO_ANIMAL
+    book.add(fault)
+    book.add(event(Kind.VALVE_ON, 4, Line.VALVE_A))
+    assert book.counts().free == (1, 0)
+
+
+def test_a_valve_that_opens_more_than_a_second_after_a_reward_by_hand_gives_an_earned_one(plan) -> None:
+    for later_ns, free in ((NS_PER_S, 1), (NS_PER_S + 1, 0)):
+        book = Book(plan, Calibration())
+        book.add(event(Kind.COMMAND, 1, Line.VALVE_A, flags=Flag.FREE, value=30e6))
+        book.add(event(Kind.VALVE_ON, 1 + later_ns, Line.VALVE_A))
+        assert book.counts().free == (free, 0)
+
+
+def test_two_rewards_by_hand_of_which_one_is_refused_are_one(plan) -> None:
+    book = Book(plan, Calibration())
+    for t_ns in (1, 2):
+        book.add(event(Kind.COMMAND, t_ns, Line.VALVE_A, flags=Flag.FREE, value=30e6))
+    book.add(event(Kind.FAULT, 3, Line.VALVE_A, value=Fault.DEVICE_GAP))
+    for t_ns in (4, 5):
+        book.add(event(Kind.VALVE_ON, t_ns, Line.VALVE_A))
+    assert (book.counts().free, book.counts().rewards) == ((1, 0), (2, 0))
+
+
+@pytest.fixture(scope="module")
+def alone() -> plans.Plan:
+    """A plan of two animals that work independently of each other, with every second trial chosen for light."""
+    text = (HOUSE / "rigs" / "virtual.toml").read_text(encoding="utf-8").replace('"cooperation" ', '"independent" ')
+    text = text.replace("fraction = 0.1667", "fraction = 0.5").replace("min_plain_between = 2", "min_plain_between = 0")
+    return plans.make(
+        rigfile.parse(text, "alone.toml"), seed=3, day=1, minutes=10.0, trials=None, volumes=Calibration()
+    )
+
+
+@pytest.mark.parametrize(("laser", "light"), [(Line.LASER_A, "dark"), (Line.LASER_B, "lit")])
+@pytest.mark.parametrize("when", ["before it opens", "while it is open", "after it ended"])
+def test_one_animals_light_lights_no_trial_of_the_other(alone, laser: Line, light: str, when: str) -> None:
+    assert alone.animals == (0, 1)
+    table = alone.arrays["trials"][1]
+    chosen = 1 + next(i for i, one in enumerate(table) if one["light_from"] and not one["sham"])
+    opened = event(Kind.STATE, 10, 1)
+    opened["state"], opened["trial"] = min(states_with(alone, Action.OPEN_TRIAL)), chosen
+    ended = event(Kind.TRIAL, 100, 1, value=Outcome.SUCCESS)
+    ended["trial"] = chosen
+    on_ns = {"before it opens": 5, "while it is open": 50, "after it ended": 150}[when]
+    book = Book(alone, Calibration())
+    for one in sorted([opened, ended, event(Kind.LASER_ON, on_ns, laser)], key=lambda one: one["t_ns"][0]):
+        book.add(one)
+    assert [(row.machine, row.light) for row in book.flush()] == [(1, light)]
 
 
 def test_most_of_a_journal_is_not_shown_and_nothing_else_is_left_out(events) -> None:

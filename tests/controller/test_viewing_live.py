@@ -103,6 +103,41 @@ def test_a_viewer_that_comes_late_is_shown_the_whole_session(finished, log_event
     assert of(Subspace, told)
 
 
+def test_a_long_session_is_caught_up_with_in_many_short_turns_and_a_viewer_is_answered_meanwhile(
+    finished, log_events, place, monkeypatch
+) -> None:
+    monkeypatch.setattr(live, "READ_NS", 0)  # every turn is over after one piece
+    monkeypatch.setattr(live, "EVENTS_AT_ONCE", 100)
+    feed = Live(*place, finished)
+    assert not feed.hurried
+    first = [decode_view(data) for data in feed.news()]
+    assert feed.hurried
+    assert not feed.caught_up
+    (records,) = of(Records, first)
+    assert records.events == shown(log_events[:100]).tobytes()
+    meanwhile = [decode_view(data) for data in feed.everything()]
+    assert of(Records, meanwhile) == [records]
+    rest: list = []
+    turns = 0
+    while feed.hurried:
+        rest += [decode_view(data) for data in feed.news()]
+        turns += 1
+    assert feed.caught_up
+    assert turns >= log_events.size // 100
+    told = [*meanwhile, *rest]
+    assert b"".join(one.events for one in of(Records, told)) == shown(log_events).tobytes()
+    feed.news()
+    assert not feed.hurried
+    feed.close()
+
+
+def test_where_nothing_is_written_yet_there_is_no_hurry(finished, place, tmp_path) -> None:
+    feed = Live(*place, beginning(finished, tmp_path / "s"))
+    feed.news()
+    assert not feed.hurried
+    feed.close()
+
+
 def test_what_is_shown_grows_with_the_journal(finished, log_events, place, tmp_path) -> None:
     folder = beginning(finished, tmp_path / "s")
     feed = Live(*place, folder)

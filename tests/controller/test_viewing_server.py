@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import zmq
 
-from controller.bus import VIEW_QUEUE, Addresses, Bus, BusError
-from controller.messages import Answer, Request
+import controller.bus as bus_module
+import controller.viewing.server as server_module
+from controller.bus import Addresses, Bus, BusError, Lock, new_keys
+from controller.messages import Answer, Request, decode_answer, decode_beat, decode_neural, decode_request
 from controller.messages.view import (
     PROTOCOL,
     Batch,
@@ -23,11 +26,14 @@ from controller.messages.view import (
     Reply,
     Steer,
     Wish,
+    decode_asked,
     decode_said,
     decode_view,
     encode_view,
 )
 from controller.viewing.server import Server
+from realtime.records import NS_PER_S
+from tests.controller.serving import free_port
 
 
 class Ticker:
@@ -69,8 +75,12 @@ class Ticker:
 class Viewer:
     """A window's socket."""
 
-    def __init__(self, context: "zmq.Context", address: str, server: Server, queue: int = 1000) -> None:
+    def __init__(self, context: "zmq.Context", address: str, server: Server, queue: int = 1000, keys=None) -> None:
         self.socket = context.socket(zmq.DEALER)
+        if keys is not None:
+            public, secret, theirs = (key.encode() for key in keys)
+            self.socket.curve_publickey, self.socket.curve_secretkey = public, secret
+            self.socket.curve_serverkey = theirs
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVHWM, queue)
         self.socket.connect(address)
@@ -92,14 +102,14 @@ class Viewer:
 
 
 @contextmanager
-def served(feed: Ticker) -> Iterator[tuple[Server, "zmq.Context", str]]:
+def served(feed: Ticker, listen: tuple[str, Lock] | None = None) -> Iterator[tuple[Server, "zmq.Context", str]]:
     """A server in a folder of its own, and a context for viewers."""
     folder = Path(tempfile.mkdtemp(prefix="duetto-test-"))
     context: zmq.Context = zmq.Context()
     try:
         with Bus() as bus:
             address = Addresses(folder).view
-            yield Server(bus, feed, address), context, address
+            yield Server(bus, feed, address, listen), context, address
             context.destroy(linger=0)
     finally:
         context.destroy(linger=0)
@@ -223,27 +233,166 @@ def test_a_viewer_that_says_goodbye_is_told_nothing_more() -> None:
         assert server.viewers == 0
 
 
-def test_a_viewer_that_does_not_read_falls_behind_and_holds_up_nobody() -> None:
+def falls_behind(server: Server, feed: Ticker, frozen: Viewer, awake: Viewer) -> int:
+    """One viewer stops to read until it is behind, and then reads again; return how much it was sent meanwhile."""
+    for viewer in (frozen, awake):
+        viewer.say(Hello(PROTOCOL, "test"))
+        viewer.hear()
+    sent = heard = 0
+    while not server.behind:
+        feed.waiting, sent = 1, sent + 1
+        head, views = awake.hear()
+        heard += len(views)
+        awake.say(Ping(1, head.number))
+        frozen.say(Ping(1, 1))
+    assert heard == sent
+    feed.waiting = 3
+    server.turn(0.0)  # what it is not told while it is behind
+    head, views = frozen.hear()
+    while not head.anew:  # what still waited for it comes first
+        assert [view.t_ns for view in views] == [head.number - 1]
+        frozen.say(Ping(1, head.number))
+        head, views = frozen.hear()
+    assert head.number == 1
+    assert views[-1].t_ns == feed.said
+    return sent
+
+
+def test_a_viewer_for_which_too_many_messages_wait_falls_behind_and_holds_up_nobody(monkeypatch) -> None:
+    monkeypatch.setattr(bus_module, "VIEW_QUEUE", 100)
     feed = Ticker(size=20_000)
     with served(feed) as (server, context, address):
         frozen, awake = Viewer(context, address, server, queue=1), Viewer(context, address, server)
-        for viewer in (frozen, awake):
+        falls_behind(server, feed, frozen, awake)
+
+
+def test_a_viewer_for_which_too_many_bytes_wait_falls_behind_and_holds_up_nobody(monkeypatch) -> None:
+    monkeypatch.setattr(server_module, "MOST_BYTES", 200_000)
+    feed = Ticker(size=20_000)
+    with served(feed) as (server, context, address):
+        frozen, awake = Viewer(context, address, server, queue=1), Viewer(context, address, server)
+        assert 10 <= falls_behind(server, feed, frozen, awake) <= 12  # of 20 kB each
+
+
+def test_a_viewer_that_says_what_it_has_taken_is_never_behind_however_much_it_was_sent(monkeypatch) -> None:
+    monkeypatch.setattr(server_module, "MOST_BYTES", 50_000)
+    feed = Ticker(size=20_000)
+    with served(feed) as (server, context, address):
+        viewer = Viewer(context, address, server)
+        viewer.say(Hello(PROTOCOL, "test"))
+        for number in range(1, 30):
+            head, _ = viewer.hear()
+            assert (head.number, head.anew) == (number, number == 1)
+            viewer.say(Ping(1, head.number))
+            viewer.hear(Pong)
+            feed.waiting = 1
+        assert server.behind == 0
+
+
+def batches(viewer: Viewer) -> list[Batch]:
+    """The heads of all batches that have come, once an answer to a ping shows that there are no others."""
+    viewer.say(Ping(99, 0))
+    heads = []
+    for _ in range(500):
+        viewer.server.turn(0.002)
+        while viewer.socket.poll(0):
+            head = decode_said(viewer.socket.recv_multipart()[0])
+            if isinstance(head, Batch):
+                heads.append(head)
+            elif isinstance(head, Pong) and head.sent_ns == 99:
+                return heads
+    return pytest.fail("the ping was not answered")
+
+
+def test_everything_is_given_once_however_often_a_viewer_says_hello_before_it_has_taken_it() -> None:
+    with served(Ticker()) as (server, context, address):
+        viewer = Viewer(context, address, server)
+        for _ in range(20):
+            viewer.say(Hello(PROTOCOL, "impatient"))
+        assert [head.number for head in batches(viewer) if head.anew] == [1]
+        viewer.say(Ping(1, 1))
+        viewer.say(Hello(PROTOCOL, "impatient"))
+        assert [head.number for head in batches(viewer) if head.anew] == [1]
+
+
+def test_a_viewer_that_never_says_that_it_took_everything_is_given_it_again_after_a_while(monkeypatch) -> None:
+    now = [1000 * NS_PER_S]
+    monkeypatch.setattr(server_module, "now_ns", lambda: now[0])
+    with served(Ticker()) as (server, context, address):
+        viewer = Viewer(context, address, server)
+        viewer.say(Hello(PROTOCOL, "test"))
+        assert [head.anew for head in batches(viewer) if head.anew] == [True]
+        now[0] += server_module.TAKING_NS - 1
+        viewer.say(Hello(PROTOCOL, "test"))
+        assert [head for head in batches(viewer) if head.anew] == []
+        now[0] += 1
+        viewer.say(Hello(PROTOCOL, "test"))
+        assert [head.anew for head in batches(viewer) if head.anew] == [True]
+
+
+def test_a_viewer_that_says_goodbye_and_hello_begins_anew_at_once() -> None:
+    with served(Ticker()) as (server, context, address):
+        viewer = Viewer(context, address, server)
+        for message in (Hello(PROTOCOL, "test"), Bye(), Hello(PROTOCOL, "test")):
+            viewer.say(message)
+        assert [head.number for head in batches(viewer) if head.anew] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "decode", [decode_asked, decode_said, decode_view, decode_neural, decode_request, decode_answer, decode_beat]
+)
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x82\xa4verb\xa4note\xa4text\xa2\xff\xfe",
+        b"\x83\xa4type\xa5hello\xa8protocol\x01\xa3who\xa2\xff\xfe",
+        b"\x81\xa2\xff\xfe\x01",
+        b"\x82\xa4type\xa3bye\xa1x" + b"\x91" * 100_000,
+        b"\x91" * 100_000,
+        b"",
+    ],
+    ids=["a text", "a name", "a field", "deep within", "deep", "nothing"],
+)
+def test_whatever_is_wrong_with_a_message_is_one_error(decode, data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode(data)
+
+
+def test_a_text_that_is_no_utf_8_is_garbage_and_hurts_nobody() -> None:
+    with served(Ticker()) as (server, context, address):
+        viewer = Viewer(context, address, server)
+        viewer.socket.send(b"\x83\xa4type\xa5hello\xa8protocol\x01\xa3who\xa2\xff\xfe")
+        viewer.socket.send(b"\x82\xa4type\xa3bye\xa1x" + b"\x91" * 100_000)
+        viewer.say(Hello(PROTOCOL, "test"))
+        viewer.hear()
+        assert server.garbage == 2
+
+
+def test_who_is_allowed_no_more_is_told_nothing_more_and_who_still_is_begins_anew(monkeypatch) -> None:
+    server_keys, anna, ben = new_keys(), new_keys(), new_keys()
+    allowed = [{anna[0], ben[0]}]
+    feed = Ticker()
+    there = f"tcp://127.0.0.1:{free_port()}"
+    lock = Lock(*server_keys, lambda: allowed[0])
+    with served(feed, (there, lock)) as (server, context, _):
+        viewers = [Viewer(context, there, server, keys=(*who, server_keys[0])) for who in (anna, ben)]
+        for viewer in viewers:
             viewer.say(Hello(PROTOCOL, "test"))
             viewer.hear()
-        heard = 0
-        for _ in range(4 * VIEW_QUEUE):
-            feed.waiting = 1
-            _, views = awake.hear()
-            heard += len(views)
-        assert heard == 4 * VIEW_QUEUE
-        assert server.behind >= 1
-        frozen.say(Ping(1, 1))
-        head, views = frozen.hear()
-        while not head.anew:  # what still waited for it comes first
-            assert [view.t_ns for view in views] == [head.number - 1]
-            frozen.say(Ping(1, head.number))
-            head, views = frozen.hear()
-        assert views[-1].t_ns == feed.said
+        allowed[0] = {anna[0], ben[0], "another"}
+        server.turn(0.0)
+        assert server.viewers == 2
+        allowed[0] = {ben[0]}
+        feed.waiting = 1
+        server.turn(0.0)
+        assert server.viewers == 0
+        for viewer in viewers:
+            viewer.say(Ping(5, 1))
+        assert viewers[1].hear(Pong)[0].server == 0
+        viewers[1].say(Hello(PROTOCOL, "test"))
+        viewers[0].say(Hello(PROTOCOL, "test"))
+        viewers[1].hear(Batch)
+        assert server.viewers == 1
 
 
 def test_a_feed_that_begins_anew_tells_everyone_everything_again() -> None:

@@ -113,7 +113,7 @@ def test_a_miss_that_leads_to_the_next_trial_at_once_flashes() -> None:
     assert chamber.flash is not None
     assert chamber.flash.outcome == Outcome.MISS
     assert chamber.badge is not None
-    assert chamber.badge.trial == "trial 3"
+    assert chamber.badge.trial == "trial 3 comes next"
 
 
 def test_a_stop_does_not_make_an_earlier_success_flash_again() -> None:

@@ -53,7 +53,7 @@ def cells(panel: SessionPanel, row: str) -> tuple[str, str]:
 
 def test_the_window_finds_the_panel():
     found = next(panel for panel in find_panels() if panel.name == "session")
-    assert (found.title, found.area, found.order, found.stretch, found.key) == ("Session", "left", 10, 4, "Ctrl+1")
+    assert (found.title, found.area, found.order, found.stretch, found.key) == ("Session", "left", 10, 5, "Ctrl+1")
 
 
 # --- what a log says
