@@ -182,7 +182,8 @@ def test_the_badge_says_the_state_that_the_log_entered_last_and_the_trial_that_t
         name = log.names[last["state"]]
         assert badge.state == name
         assert badge.words == words.get(name, badge.words)
-        assert badge.trial == f"{'after ' * (name == 'FINISHED')}trial {last['trial']}"
+        after, before = "after " * (name == "FINISHED"), " comes next" * (name == "ITI")
+        assert badge.trial == f"{after}trial {last['trial']}{before}"
         said.add(name)
     assert {"ITI", "READY", "SUCCESS"} <= said
 

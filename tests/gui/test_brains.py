@@ -416,7 +416,7 @@ def test_where_cells_share_a_row_a_click_chooses_the_most_active_one(qtbot: QtBo
     values[301] = 1e6
     scene.take(frame("A", 40, values))
     scene.at(S_NS + 4 * S_NS, 0, 0.0)
-    panel = made(qtbot, scene, theme, LOW)
+    panel = made(qtbot, scene, theme, (440, 300))
     view = panel.views[0]
     row = int(view.heat.order.rows[301])
     band = int(np.searchsorted(view.heat._bands, row, side="right")) - 1
