@@ -55,6 +55,8 @@ AGAIN_NS: Final = 10 * NS_PER_S
 ANSWER_NS: Final = 4 * NS_PER_S
 STOP_NS: Final = 700 * NS_PER_MS
 """How long the session has for a stop before the loop is told past it; only on the same computer."""
+UNTOLD_BYTES: Final = 4_000_000
+"""So much is taken at most before the session hears of it: it gives up who takes nothing."""
 WAIT_MS: Final = 50
 MOST_AT_ONCE: Final = 100
 """Messages that are heard before what people ask is looked at again."""
@@ -180,7 +182,7 @@ class Link:
         self._asking: dict[int, _Asking] = {}
         self._answers: deque[tuple[Wish | Steer | Choice, Answer]] = deque()
         self._numbers = self._server = self._number = 0
-        self._hello_ns = self._ping_ns = 0
+        self._hello_ns = self._ping_ns = self._untold_bytes = 0
         self._due = self._known = self._ignored = False
         self._ended = False
         self._local = ("", "")
@@ -324,8 +326,8 @@ class Link:
         now = now_ns()
         if self._number == 0:
             self._say_hello(now)
-        if now - self._ping_ns > PING_NS:
-            self._ping_ns = now
+        if now - self._ping_ns > PING_NS or self._untold_bytes > UNTOLD_BYTES:
+            self._ping_ns, self._untold_bytes = now, 0
             self._send(Ping(now, self._number))
 
     def _say_hello(self, now: int) -> None:
@@ -375,6 +377,7 @@ class Link:
 
     def _take(self, batch: Batch, parts: list[bytes]) -> None:
         """Take a batch that is the next one; after any other, ask for everything anew."""
+        self._untold_bytes += sum(map(len, parts))
         if batch.anew:
             self._server, self._number = batch.server, 1
             self._due, self._known, self._ping_ns = False, True, 0  # it is told soon that this has come
