@@ -77,7 +77,7 @@ def test_killing_the_supervisor_leaves_nothing_running_and_nothing_on(quick_rig,
     session = run_session(quick_rig, "--minutes", 5, "--seed", 13)
     session.wait_for_trials(2)
     orphans = [psutil.Process(pid) for pid in session.pids().values()]
-    assert len(orphans) == 4
+    assert len(orphans) == 5
     kill_while_lit(session, "supervisor")
     session.process.wait(10)
     _, alive = psutil.wait_procs(orphans, timeout=10)
