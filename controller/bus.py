@@ -275,20 +275,17 @@ class Bus:
             self._guardian.stop()
         self._context.term()
 
-    def _socket(self, kind: int, address: str, *, bind: bool, queue: int = QUEUE) -> "zmq.Socket[bytes]":
-        socket: zmq.Socket[bytes] = self._context.socket(kind)
+    def _new(self, kind: int, queue: int, kind_of: "type[zmq.Socket[bytes]]" = zmq.Socket) -> "zmq.Socket[bytes]":
+        """Return a socket that is nowhere yet, and forgets what it has not sent when it is closed."""
+        socket: zmq.Socket[bytes] = self._context.socket(kind, socket_class=kind_of)
         self._sockets.append(socket)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.SNDHWM, queue)
         socket.setsockopt(zmq.RCVHWM, queue)
-        try:
-            if bind:
-                socket.bind(address)
-            else:
-                socket.connect(address)
-        except zmq.ZMQError as error:
-            raise BusError(f"{address} cannot be opened: {error}") from error
         return socket
+
+    def _socket(self, kind: int, address: str, *, bind: bool, queue: int = QUEUE) -> "zmq.Socket[bytes]":
+        return _placed(self._new(kind, queue), address, bind=bind)
 
     def pull(self, address: str) -> "zmq.Socket[bytes]":
         """Return a PULL socket that listens at ``address``."""
@@ -330,21 +327,13 @@ class Bus:
         """
         if lock is None and not address.startswith("ipc://"):
             raise BusError(f"{address} would be open to everyone; sessions listen on the network with keys only")
-        socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER, socket_class=_Guarded if lock else zmq.Socket)
-        self._sockets.append(socket)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.SNDHWM, VIEW_QUEUE)
-        socket.setsockopt(zmq.RCVHWM, VIEW_QUEUE)
+        socket = self._new(zmq.ROUTER, VIEW_QUEUE, _Guarded if lock else zmq.Socket)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         if lock is not None:
             self._guard(socket, lock)
             _find_dead_peers(socket)
-        try:
-            socket.bind(address)
-        except zmq.ZMQError as error:
-            raise BusError(f"{address} cannot be opened: {error}") from error
-        return socket
+        return _placed(socket, address, bind=True)
 
     def deal(self, address: str) -> "zmq.Socket[bytes]":
         """Return a DEALER socket connected to a ROUTER of this computer."""
@@ -397,14 +386,25 @@ class Bus:
         NobodyThere
             If no answer comes within ``timeout_s``.
         """
-        socket = self._socket(zmq.REQ, address, bind=False)
+        socket = self.request(address, request)
         try:
-            socket.send(request)
             if not socket.poll(round(timeout_s * 1000)):
                 raise NobodyThere(f"nothing answers at {address} within {timeout_s:g} s; is the session still running?")
             return socket.recv()
         finally:
             self.forget(socket)
+
+
+def _placed(socket: "zmq.Socket[bytes]", address: str, *, bind: bool) -> "zmq.Socket[bytes]":
+    """Let a socket listen at an address, or connect it; return it."""
+    try:
+        if bind:
+            socket.bind(address)
+        else:
+            socket.connect(address)
+    except zmq.ZMQError as error:
+        raise BusError(f"{address} cannot be opened: {error}") from error
+    return socket
 
 
 def send_now(socket: "zmq.Socket[bytes]", message: bytes) -> bool:

@@ -14,13 +14,13 @@ from typing import Final
 from controller import rigfile
 from controller.calibration import Calibration
 from controller.driver_host import settings_of
+from controller.rigschema import EMULATOR
 from hardware.device import DeviceState, Driver, EmulatedDevice, SilentDevice, find_drivers, find_emulators
 from hardware.transport import SerialTransport
 from realtime.clock import now_ns
 from realtime.errors import DuettoError
 from realtime.records import ANIMALS, NS_PER_MS, NS_PER_S, Kind
 
-EMULATOR: Final = "emulator"
 READY_NS: Final = 10 * NS_PER_S
 """Longest time until a device is ready; drivers of silent devices give up earlier."""
 LONGEST_WAIT_NS: Final = 20 * NS_PER_MS

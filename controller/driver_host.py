@@ -18,6 +18,7 @@ from controller.calibration import Calibration
 from controller.device_link import DeviceLink
 from controller.host import Host, run_process
 from controller.messages import Stage
+from controller.rigschema import EMULATOR
 from controller.session import read_calibration, read_rig
 from hardware.device import DeviceSettings, PulseTrain, driver_named
 from hardware.transport import SerialTransport, Transport
@@ -175,7 +176,7 @@ def settings_of(
         host_timeout_ms=described.host_timeout_ms,
         keep_alive_ms=described.keep_alive_ms,
         max_on_ms=rigfile.max_on_ms_of(rig, device),
-        link_baud=0 if described.port == "emulator" else None,
+        link_baud=0 if described.port == EMULATOR else None,
         copies=rigfile.copies_on(rig, device),
         min_gap_ms={line: wiring.min_gap_ms for line, wiring in outputs.items()},
         duty_ms={line: round(1000 * wiring.on_per_minute_s) for line, wiring in outputs.items()},

@@ -23,6 +23,7 @@ from controller.neural.simulated import cue_states
 from controller.neural.sources import source_of
 from controller.plan import Plan
 from controller.recorder import ENDING_NAME, Recorder
+from controller.rigschema import EMULATOR
 from controller.session import Order, prepare, read_metadata_of, write_json
 from controller.summary import Brains, Summary, summarise
 from controller.virtual_rig import VirtualBox
@@ -89,7 +90,7 @@ class Simulation:
     def __init__(
         self, rig: rigfile.Rig, plan: Plan, journal: journals.Journal, seed: int, calibration: Calibration
     ) -> None:
-        if real := [name for name, device in rig.devices.items() if device.port != "emulator"]:
+        if real := [name for name, device in rig.devices.items() if device.port != EMULATOR]:
             raise NotVirtual(
                 f"--fast needs emulated devices, but {', '.join(real)} has a real port; write port = 'emulator'"
             )

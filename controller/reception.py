@@ -13,7 +13,7 @@ from controller.bus import Addresses, Bus, Lock
 from controller.session import Order
 from controller.viewing.front_desk import FrontDesk
 from controller.viewing.server import Server
-from controller.window import Look, open_window
+from controller.window import Look, close_window, open_window
 
 TURN_S: Final = 0.05
 LAST_TURNS: Final = 4
@@ -55,9 +55,8 @@ class Reception:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the window open if it has something to show; it is closed if no session came of it."""
-        if (self.why_not or error is not None) and self.watched:
-            self._window.terminate()
-            self._window.wait()
+        if self.why_not or error is not None:
+            close_window(self._window)
 
     @property
     def watched(self) -> bool:

@@ -1,7 +1,6 @@
 """The window on a recorded session: a server of its log, and the window's process."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,15 +13,13 @@ from controller.messages.view import Steer
 from controller.replay import REPLAY_NAME, say_where
 from controller.viewing.logged import Logged
 from controller.viewing.server import Server
-from controller.window import Look, has_display, open_window
+from controller.window import Look, close_window, has_display, open_window
 from realtime.errors import DuettoError
 from realtime.records import NS_PER_S
 
 INTERRUPTED: Final = 130
 HURRIED_S: Final = 0.001
 """Between looks into a log that is not looked through yet."""
-LAST_S: Final = 10.0
-"""How long a window that was asked to close may take."""
 
 
 class NoDisplayError(DuettoError):
@@ -68,7 +65,7 @@ class _Shown:
                     self._logged.ask(Steer(0, "play"), _nobody_asked)
             return window.wait()
         finally:
-            _end(window)
+            close_window(window)
 
 
 def _nobody_asked(_: Answer) -> None:
@@ -78,17 +75,6 @@ def _nobody_asked(_: Answer) -> None:
 def _say(sentence: str) -> None:
     """Say something where whoever has started the window reads it."""
     sys.stderr.write(f"{sentence}\n")
-
-
-def _end(window: "subprocess.Popen[bytes]") -> None:
-    """See to it that the window's process has ended."""
-    if window.poll() is None:
-        window.terminate()
-        try:
-            window.wait(LAST_S)
-        except subprocess.TimeoutExpired:
-            window.kill()
-            window.wait()
 
 
 def show_replay(

@@ -13,6 +13,7 @@ from typing import Final
 from controller.rigbrains import brain_mistakes
 from controller.rigdevices import device_mistakes
 from controller.rigfindings import Findings, Mistake, bare, shown
+from controller.rigschema import EMULATOR
 
 ROUNDING: Final = 1e-9
 """A fraction such as 1/3 is no exact number: a limit met but for this much is met."""
@@ -47,7 +48,7 @@ def _kind_rules(found: Findings) -> Iterator[Mistake]:
     if found.text("rig", "kind") != "real":
         return
     for name in found.keys.get(("devices",), ()):
-        if found.text("devices", name, "port") == "emulator":
+        if found.text("devices", name, "port") == EMULATOR:
             says = '"emulator" is for virtual rigs; write a port such as "/dev/ttyACM0"'
             yield Mistake(("devices", name, "port"), says)
     if found.values.get(("inhibition", "arm_at_start")) is True:
@@ -65,7 +66,7 @@ def _device_rules(found: Findings, drivers: Sequence[str]) -> Iterator[Mistake]:
         if driver is not None and driver not in drivers:
             says = f"{shown(driver)} is no driver in hardware/drivers; {_choice(driver, drivers)}"
             yield Mistake((*path, "driver"), says)
-        if port is not None and port != "emulator" and owners.setdefault(port, name) != name:
+        if port is not None and port != EMULATOR and owners.setdefault(port, name) != name:
             says = f"{shown(port)} is the port of {bare(owners[port])} already; give each device its own"
             yield Mistake((*path, "port"), says)
         for alive, timeout in found.numbers((*path, "keep_alive_ms"), (*path, "host_timeout_ms")):

@@ -22,6 +22,8 @@ DeviceName = Annotated[
     str,
     Meta(pattern=r"^[A-Za-z0-9_-]{1,40}\Z", extra={"allowed": 'a name of 1 to 40 letters, digits, "_" or "-"'}),
 ]
+EMULATOR: Final = "emulator"
+"""The port of a device that is simulated."""
 Port = Annotated[
     str,
     Meta(

@@ -36,6 +36,11 @@ from realtime.errors import DuettoError
 
 RIG_TOML: Final = "rig.toml"
 LIVE_NAME: Final = "live.json"
+SHORTEST_MIN: Final = 0.02
+LONGEST_MIN: Final = 720.0
+MOST_TRIALS: Final = 100_000
+LAST_DAY: Final = 1000
+"""What can be ordered, on the command line and in the window."""
 LIBRARIES: Final = ("duetto", "numpy", "numba", "llvmlite", "pyzmq", "mcap", "msgspec", "pyserial")
 
 Metadata = dict[str, dict[str, str]]
@@ -142,6 +147,28 @@ def metadata_of(order: Order, plan: plans.Plan, session_id: str, epoch_ns: int, 
     }
 
 
+def plan_of(order: Order) -> plans.Plan:
+    """Plan a session and prove it safe, writing nothing.
+
+    Raises
+    ------
+    CalibrationRefused, SourceError, NotSafe, PlanError, TrainingDayError, UnknownTask, TaskError
+        As :func:`prepare`, and as :func:`controller.plan.make`.
+    """
+    order.calibration.check(order.rig)
+    check_sources(order.rig)
+    plan = plans.make(
+        order.rig,
+        seed=order.seed,
+        day=order.day,
+        minutes=order.minutes,
+        trials=order.trials,
+        volumes=order.calibration,
+    )
+    prove(plan, order.rig).insist()
+    return plan
+
+
 def prepare(order: Order, *, start_ns: int | None = None) -> tuple[Path, plans.Plan]:
     """Plan a session, prove it safe, and write its folder's first files.
 
@@ -168,17 +195,7 @@ def prepare(order: Order, *, start_ns: int | None = None) -> tuple[Path, plans.P
     SessionError, PlanError
         As their names say.
     """
-    order.calibration.check(order.rig)
-    check_sources(order.rig)
-    plan = plans.make(
-        order.rig,
-        seed=order.seed,
-        day=order.day,
-        minutes=order.minutes,
-        trials=order.trials,
-        volumes=order.calibration,
-    )
-    prove(plan, order.rig).insist()
+    plan = plan_of(order)
     epoch_ns = time.time_ns()
     folder = make_folder(order, epoch_ns / 1e9)
     start = now_ns() if start_ns is None else start_ns
@@ -222,8 +239,21 @@ def read_plan(folder: Path) -> plans.Plan:
 
 def read_calibration(folder: Path) -> Calibration:
     """Return the calibration that the session in ``folder`` was planned with; an empty one for older sessions."""
-    text = read_metadata_of(folder).get("calibration", {}).get("json")
-    return Calibration() if text is None else from_text(text, str(folder / METADATA_NAME))
+    return calibration_in(read_metadata_of(folder), folder / METADATA_NAME)
+
+
+def calibration_in(metadata: Metadata, origin: Path) -> Calibration:
+    """Return the calibration that a session's metadata carry; an empty one for older sessions.
+
+    Parameters
+    ----------
+    metadata
+        As they stand in the session's folder and log.
+    origin
+        Where they were read, for errors.
+    """
+    text = metadata.get("calibration", {}).get("json")
+    return Calibration() if text is None else from_text(text, str(origin))
 
 
 def read_rig(folder: Path) -> rigfile.Rig:

@@ -38,6 +38,7 @@ from controller.messages import Answer, Request, decode_beat, decode_request, en
 from controller.messages.view import Process, Standing, encode_view
 from controller.neural.sources import has_process
 from controller.recorder import ENDING_NAME, NOTES_NAME
+from controller.rigschema import EMULATOR
 from controller.session import LIVE_NAME, Order, prepare, write_json
 from controller.summary import Brains, Summary, summarise
 from controller.tally import Tally
@@ -235,10 +236,10 @@ class Supervisor:
         self._start_viewers()
         rig = self.order.rig
         ports = {name: device.port for name, device in rig.devices.items()}
-        if "emulator" in ports.values():
+        if EMULATOR in ports.values():
             self._await([self._start("virtual-rig", "controller.virtual_rig")], IDENTIFY_NS)
             ports |= {
-                name: self.children["virtual-rig"].texts[name] for name, port in ports.items() if port == "emulator"
+                name: self.children["virtual-rig"].texts[name] for name, port in ports.items() if port == EMULATOR
             }
         self._phase = "identifying devices"
         drivers = [self._start(f"driver-{name}", "controller.driver_host", name, port) for name, port in ports.items()]

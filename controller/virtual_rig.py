@@ -19,6 +19,7 @@ from controller import rigfile
 from controller.bus import Poller, Socket, receive_now, send_now
 from controller.host import Host, run_process
 from controller.neural.simulated import SimulatedBrains, animals_of, cue_states
+from controller.rigschema import EMULATOR
 from controller.session import read_metadata_of, read_plan, read_rig
 from hardware.device import EmulatedDevice, find_emulators
 from hardware.emulators.pty_link import LinkUnplugged, PtyLink
@@ -62,7 +63,7 @@ class VirtualBox:
     """
 
     def __init__(self, rig: rigfile.Rig, seed: int, now_ns: int, witness: Witness) -> None:
-        emulated = [name for name, device in rig.devices.items() if device.port == "emulator"]
+        emulated = [name for name, device in rig.devices.items() if device.port == EMULATOR]
         emulators = find_emulators()
         self.boards: dict[str, EmulatedDevice] = {
             name: emulators[rig.devices[name].driver].create(now_ns) for name in emulated

@@ -10,6 +10,8 @@ from typing import Final
 
 from realtime.errors import DuettoError
 
+CLOSE_S: Final = 10.0
+"""How long a window that was asked to close may take."""
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -89,6 +91,17 @@ def open_window(look: Look) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         _command(look), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
     )
+
+
+def close_window(window: "subprocess.Popen[bytes]") -> None:
+    """See to it that a window's process has ended."""
+    if window.poll() is None:
+        window.terminate()
+        try:
+            window.wait(CLOSE_S)
+        except subprocess.TimeoutExpired:
+            window.kill()
+            window.wait()
 
 
 def show_window(look: Look) -> int:

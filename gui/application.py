@@ -14,7 +14,6 @@ from typing import Final
 from PyQt6.QtCore import QSettings, QtMsgType, qInstallMessageHandler
 from PyQt6.QtWidgets import QApplication
 
-from controller.messages.view import Steer
 from gui.keys import keys_from
 from gui.link import Link, LinkError
 from gui.report import write_report
@@ -82,7 +81,7 @@ def run(arguments: argparse.Namespace, deadline_s: float) -> int:
         _let_go_of_terminal()
         sys.excepthook = outlive(window)
         if arguments.at is not None:
-            link.ask(Steer(0, "seek", arguments.at))
+            window.seek(arguments.at)
         window.show()
         window.start()
         if arguments.report is not None:

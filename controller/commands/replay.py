@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-SLOWEST_SHOWN, FASTEST_SHOWN = 0.1, 50.0
-
 
 @click.command(epilog="Example: duetto replay sessions/2026-11-22_091500_A-B_day1 --speed 4")
 @click.argument("session", type=click.Path(path_type=Path))
@@ -46,8 +44,6 @@ def command(
         raise click.UsageError(
             "--at and --screenshot are for the window, and so is --size: leave --headless and --fast out"
         )
-    if not unseen and not SLOWEST_SHOWN <= speed <= FASTEST_SHOWN:
-        raise click.UsageError(f"the window plays {SLOWEST_SHOWN:g} to {FASTEST_SHOWN:g} times as fast as then")
     asked: list[int] = []
     before = {s: signal.signal(s, lambda number, _frame: asked.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -71,8 +67,11 @@ def _show(
 ) -> int:
     """Open the window and return its exit status."""
     from controller.replay_window import show_replay
+    from controller.viewing.logged import FASTEST, SLOWEST
     from controller.window import size_from
 
+    if not SLOWEST <= speed <= FASTEST:
+        raise click.UsageError(f"the window plays {SLOWEST:g} to {FASTEST:g} times as fast as then")
     wanted = None if size is None else size_from(size)
     return show_replay(session, speed=speed, at_s=at, screenshot=screenshot, size=wanted, until=until)
 

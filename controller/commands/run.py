@@ -10,7 +10,7 @@ import click
 
 from controller.calibration import load
 from controller.rigfile import read
-from controller.session import Order
+from controller.session import LAST_DAY, LONGEST_MIN, MOST_TRIALS, SHORTEST_MIN, Order
 from realtime.errors import DuettoError
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -29,9 +29,11 @@ def _pair(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.command(epilog="Example: duetto run rigs/virtual.toml --pair m1,m2 --day 3 --minutes 30")
 @click.argument("rig", type=click.Path(path_type=Path))
 @click.option("--pair", callback=_pair, help="The two animals, A,B. The rig file's subjects otherwise.")
-@click.option("--day", type=click.IntRange(1, 1000), default=1, show_default=True, help="Day of training.")
-@click.option("--minutes", type=click.FloatRange(0.02, 720), help="Longest duration. The rig file's otherwise.")
-@click.option("--trials", type=click.IntRange(1, 100_000), help="End after so many trials.")
+@click.option("--day", type=click.IntRange(1, LAST_DAY), default=1, show_default=True, help="Day of training.")
+@click.option(
+    "--minutes", type=click.FloatRange(SHORTEST_MIN, LONGEST_MIN), help="Longest duration. The rig file's otherwise."
+)
+@click.option("--trials", type=click.IntRange(1, MOST_TRIALS), help="End after so many trials.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Draws the trial table (and virtual mice).")
 @click.option("--headless", is_flag=True, help="Open no window; where there is no display, none is opened either.")
 @click.option("--start", is_flag=True, help="Begin at once: do not wait for Start in the window.")

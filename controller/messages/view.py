@@ -14,17 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from controller.messages.decoding import decoded
-from controller.messages.neural import (
-    Cells,
-    Crossing,
-    Frame,
-    Mark,
-    Neural,
-    Restart,
-    StreamReport,
-    Subspace,
-    Synchrony,
-)
+from controller.messages.neural import Neural
 from controller.messages.session import Answer, Request, Stage
 
 PROTOCOL: Final = 1
@@ -360,14 +350,7 @@ View = (
     | Playhead
     | Overview
     | Setup
-    | Cells
-    | Frame
-    | Mark
-    | Restart
-    | Subspace
-    | Synchrony
-    | Crossing
-    | StreamReport
+    | Neural
 )
 """Everything a viewer can be shown."""
 

@@ -27,6 +27,7 @@ from controller.rigschema import Rig, Trigger
 from realtime.clock import from_seconds
 from realtime.errors import DuettoError
 from realtime.estimators import shared_subspace, synchrony
+from realtime.estimators.synchrony import Settings as AffineSettings
 from realtime.records import ANIMALS
 from realtime.streaming.trial_shift import NO_EPOCH
 from realtime.threshold import FELL, ROSE, cross, new_threshold
@@ -85,13 +86,20 @@ class PipelineSettings(msgspec.Struct, frozen=True):
         """Return the settings as JSON."""
         return msgspec.json.encode(self).decode()
 
+    def of_subspace(self) -> shared_subspace.Settings:
+        """Return the settings of the shared subspace; raises TypeError for a key that it has not."""
+        return shared_subspace.Settings(**self.subspace)  # type: ignore[arg-type]
+
+    def of_synchrony(self) -> AffineSettings:
+        """Return the settings of the synchrony; raises TypeError for a key that it has not."""
+        return AffineSettings(**self.synchrony)  # type: ignore[arg-type]
+
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Return the settings that :meth:`to_text` wrote; raises SettingsError for anything else."""
         try:
             read = msgspec.json.decode(text, type=cls)
-            shared_subspace.Settings(**read.subspace)  # type: ignore[arg-type]
-            synchrony.Settings(**read.synchrony)  # type: ignore[arg-type]
+            read.of_subspace(), read.of_synchrony()  # are they settings at all?
         except (msgspec.MsgspecError, TypeError) as error:
             raise SettingsError(f"the log's estimator settings cannot be read ({error}); was it edited?") from error
         return read
@@ -226,9 +234,9 @@ class Pipeline:
         self.too_few_cells = self.misfits = self._tick = 0
         self._animals = (_Animal(), _Animal())
         self._epochs = _Epochs()
-        self._all = _Subspace(ALL, shared_subspace.Settings(**settings.subspace))  # type: ignore[arg-type]
+        self._all = _Subspace(ALL, settings.of_subspace())
         self._by_type: list[_Subspace] = []
-        self._synchrony = _Synchrony(synchrony.Settings(**settings.synchrony))  # type: ignore[arg-type]
+        self._synchrony = _Synchrony(settings.of_synchrony())
         asked = settings.trigger
         self._threshold = None
         if asked is not None:

@@ -8,6 +8,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -236,18 +237,7 @@ class Book:
             light = "none"
         elif chosen["sham"]:
             light = "sham"
-        return TrialRow(
-            row.machine,
-            row.trial,
-            row.opened_ns,
-            row.first_ns,
-            row.first,
-            row.lag_ns,
-            row.end_ns,
-            row.outcome,
-            row.window_ns,
-            light,
-        )
+        return msgspec.structs.replace(row, light=light)
 
     def counts(self) -> Counts:
         """Return what has been counted so far."""
@@ -285,11 +275,6 @@ class Book:
         """Return an animal's poke times within a span (end exclusive), ascending, shape (n,) [ns]."""
         times = np.sort(np.array(self.pokes_ns[animal], np.int64))
         return times[(times >= start_ns) & (times < end_ns)]
-
-    @property
-    def seconds(self) -> float:
-        """How long the task has been running [s]."""
-        return max(0, self.tally.last_ns - self.tally.started_ns) / NS_PER_S if self.tally.started_ns else 0.0
 
 
 def _pair(numbers: list[int]) -> tuple[int, int]:

@@ -6,31 +6,22 @@ device is touched before.
 """
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
-from controller import plan as plans
+import msgspec
+
 from controller.messages import Answer
 from controller.messages.view import Choice, Problem, Setup, Steer, Wish, encode_view
-from controller.neural.sources import check_sources
-from controller.proof import prove
-from controller.session import Order
+from controller.rigschema import EMULATOR, Name
+from controller.session import LAST_DAY, LONGEST_MIN, MOST_TRIALS, SHORTEST_MIN, Order, plan_of
 from controller.viewing.feed import Answered
 from controller.viewing.opening import mode_of
 from realtime.clock import now_ns
 from realtime.errors import DuettoError
 from realtime.window import Schedule, TrainingDayError
-
-NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,40}\Z")
-LONGEST_MIN: Final = 720.0
-SHORTEST_MIN: Final = 0.02
-MOST_TRIALS: Final = 100_000
-LAST_DAY: Final = 1000
-EMULATOR: Final = "emulator"
 
 
 class FrontDesk:
@@ -187,13 +178,22 @@ def window_of(order: Order) -> str:
     return f"{window.stages_s[-1]:g} s, after the last day of the plan"
 
 
+def _is_name(text: str) -> bool:
+    """Return whether a rig file could name an animal so."""
+    try:
+        msgspec.convert(text, Name)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def _wrong_names(subjects: tuple[str, str]) -> Iterator[Problem]:
     for who, name in zip("AB", subjects, strict=True):
-        if not NAME.match(name):
+        if not _is_name(name):
             yield Problem(
                 "subjects", f"{name!r} is no name for animal {who}: write 1 to 40 letters, digits, '.', '_' or '-'"
             )
-    if subjects[0] == subjects[1] and NAME.match(subjects[0]):
+    if subjects[0] == subjects[1] and _is_name(subjects[0]):
         yield Problem("subjects", f"both animals are called {subjects[0]}; give them different names")
 
 
@@ -233,20 +233,6 @@ def _wrong_plan(order: Order) -> Iterator[Problem]:
         elif not os.access(port, os.R_OK | os.W_OK):
             yield Problem("rig", f"device {name}: you may not use {port}; join the group that may, usually dialout")
     try:
-        order.calibration.check(order.rig)
-        check_sources(order.rig)
-    except DuettoError as error:
-        yield Problem("rig", str(error))
-        return
-    try:
-        plan = plans.make(
-            order.rig,
-            seed=order.seed,
-            day=order.day,
-            minutes=order.minutes,
-            trials=order.trials,
-            volumes=order.calibration,
-        )
-        prove(plan, order.rig).insist()
+        plan_of(order)
     except DuettoError as error:
         yield Problem("day" if isinstance(error, TrainingDayError) else "rig", str(error))

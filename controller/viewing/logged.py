@@ -88,7 +88,7 @@ class Logged:
         self._remarks = [Remark(recording.begin_ns, sentence) for sentence in recording.faults()]
         self._playing, self._chosen, self._searching = False, speed, True
         self._anew, self._anew_ns, self._told_fineness = False, now_ns(), 0
-        self._told_ns, self._told_proof, self._told_read = now_ns(), self._proving.sentence, self._past.read
+        self._told_ns, self._told_found = now_ns(), self._found
         self._unsaid: list[View] = []
         self._place(recording.begin_ns)
 
@@ -133,6 +133,11 @@ class Logged:
         """Whether the whole log has been looked through and everything said of it."""
         return self._past.complete and self._proving.over and self._told_fineness == self._past.fineness
 
+    @property
+    def _found(self) -> tuple[str, float, bool]:
+        """What looking through the log has found so far, as the playhead tells it."""
+        return self._proving.sentence, self._past.read, self.looked_through
+
     # --- what is shown ------------------------------------------------------------------------------------------
 
     def everything(self) -> list[bytes]:
@@ -148,10 +153,9 @@ class Logged:
         self._move()
         self._look_further()
         news, self._unsaid = self._unsaid, []
-        proof, read = self._proving.sentence, self._past.read
         moved = self.speed > 0 and self._now_ns() - self._told_ns >= PLAYHEAD_NS
-        if news or moved or (proof, read) != (self._told_proof, self._told_read):
-            self._told_ns, self._told_proof, self._told_read = self._now_ns(), proof, read
+        if news or moved or self._found != self._told_found:
+            self._told_ns, self._told_found = self._now_ns(), self._found
             news.append(self.playhead)
         return [] if self._anew else [encode_view(one) for one in news]
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from controller import plan as plans
 from controller import rigfile
-from controller.calibration import Calibration, from_text
+from controller.calibration import Calibration
 from controller.log import LOG_NAME, LogBusyError, LogReader, MetadataMap, check_idle
 from controller.logreader import missing_ranges
 from controller.messages.view import Note, Opening
 from controller.recorder import NOTES_TOPIC, note_of
+from controller.session import calibration_in
 from controller.viewing.opening import opening_of
 from realtime.errors import DuettoError
 from realtime.records import Events
@@ -91,7 +92,7 @@ class Recording:
                 f"'duetto recover {folder}' writes it anew from what lies beside it"
             )
         plan = plans.from_text(metadata["plan"].get("json", ""))
-        calibration = _calibration(metadata, log.path)
+        calibration = calibration_in(metadata, log.path)
         events = log.events(strict=False)
         events = events[np.unique(events["seq"], return_index=True)[1]]
         return cls(
@@ -131,11 +132,6 @@ class Recording:
     def close(self) -> None:
         """Let go of the log."""
         self.log.close()
-
-
-def _calibration(metadata: MetadataMap, path: Path) -> Calibration:
-    text = metadata.get("calibration", {}).get("json")
-    return Calibration() if text is None else from_text(text, str(path))
 
 
 def _opening(metadata: MetadataMap, plan: plans.Plan, calibration: Calibration, folder: Path) -> Opening:

@@ -43,6 +43,8 @@ class Sums:
         self._book = book
         self._paths = RewardPaths()
         self._told: Counts | None = None
+        self._counted = -1
+        """Events that the book had taken when its counts were looked at last."""
         self._chance_ns = self._latency_ns = -(2**62)
         self._chance_of: tuple[int, int] = (-1, -1)
         self._latency_of = -1
@@ -54,10 +56,7 @@ class Sums:
     def due(self, now_ns: int) -> list[Counts | Chance | Latency]:
         """Return what is new and due at ``now_ns``."""
         told: list[Counts | Chance | Latency] = []
-        counts = self._book.counts()
-        if counts != self._told:
-            self._told = counts
-            told.append(counts)
+        told += self._counts()
         if now_ns >= self._chance_ns + CHANCE_NS:
             self._chance_ns = now_ns
             told += self._chance()
@@ -65,6 +64,17 @@ class Sums:
             self._latency_ns = now_ns
             told += self._latency()
         return told
+
+    def _counts(self) -> list[Counts]:
+        """Return the book's counts, if events have changed them."""
+        if self._counted == self._book.tally.events:
+            return []
+        self._counted = self._book.tally.events
+        counts = self._book.counts()
+        if counts == self._told:
+            return []
+        self._told = counts
+        return [counts]
 
     def _chance(self) -> list[Chance]:
         """Return the level of chance, if there are new pokes and it can be told."""
