@@ -13,6 +13,7 @@ The first three should exceed the 97.5th percentile in 2.5 % of sessions or less
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -53,22 +54,43 @@ class Row(NamedTuple):
     """Its 97.5th percentile over sessions."""
 
 
-def simulate(mouse: MouseParameters, seed: int, window_ns: int, *, rewarded: bool) -> Pokes:
-    """Return the poke times of both mice in one session; if ``rewarded``, every coincidence gives both water."""
+def played(mouse: MouseParameters, seed: int, succeeds: Callable[[int, int], bool]) -> Pokes:
+    """Play one session; return the poke times of both mice.
+
+    Parameters
+    ----------
+    mouse
+        What both are like.
+    seed
+        Of the session.
+    succeeds
+        Is told when each poke was [ns] and whose (0 A, 1 B), in order; where it says yes, both get water.
+    """
     pair = MousePair(mouse, mouse, seed, 0)
     pokes: tuple[list[int], list[int]] = ([], [])
-    open_ns = [-SESSION_NS, -SESSION_NS]
     while (due_ns := pair.due_ns()) < SESSION_NS:
         for t_ns, animal, kind in pair.act(due_ns):
             if kind != Kind.POKE_IN:
                 continue
             pokes[animal].append(t_ns)
-            open_ns[animal] = t_ns
-            if rewarded and t_ns - open_ns[1 - animal] <= window_ns:
-                open_ns = [-SESSION_NS, -SESSION_NS]  # both pokes are used up
+            if succeeds(t_ns, animal):
                 pair.observe(Kind.VALVE_ON, 0, t_ns)
                 pair.observe(Kind.VALVE_ON, 1, t_ns)
     return np.array(pokes[0], np.int64), np.array(pokes[1], np.int64)
+
+
+def simulate(mouse: MouseParameters, seed: int, window_ns: int, *, rewarded: bool) -> Pokes:
+    """Return the poke times of both mice in one session; if ``rewarded``, every coincidence gives both water."""
+    open_ns = [-SESSION_NS, -SESSION_NS]
+
+    def coincides(t_ns: int, animal: int) -> bool:
+        open_ns[animal] = t_ns
+        if not rewarded or t_ns - open_ns[1 - animal] > window_ns:
+            return False
+        open_ns[:] = -SESSION_NS, -SESSION_NS  # both pokes are used up
+        return True
+
+    return played(mouse, seed, coincides)
 
 
 def measure(pairs: str, window_s: float, sessions: int) -> Row:
@@ -85,26 +107,38 @@ def measure(pairs: str, window_s: float, sessions: int) -> Row:
     return Row(pairs, window_s, sessions, above, below, float(np.median(ratio)), float(np.percentile(ratio, 97.5)))
 
 
+def interval(p: float, n: int) -> tuple[float, float]:
+    """Return the ends [%] of the 95 % interval (Wilson) of a share ``p`` of ``n``."""
+    z = 1.96
+    centre, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    least, most = (max(0.0, 100 * (centre + sign * half) / (1 + z * z / n)) for sign in (-1, 1))
+    return least, most
+
+
 def line_of(row: Row) -> str:
     """Return ``row`` as a line of the table, with the 95 % interval (Wilson) of the rate above chance."""
-    n, p, z = row.sessions, row.above, 1.96
-    centre, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    least, most = (100 * (centre + sign * half) / (1 + z * z / n) for sign in (-1, 1))
+    least, most = interval(row.above, row.sessions)
     return (
-        f"| {row.pairs} | {row.window_s:g} | {n} | {100 * p:.1f} ({least:.1f}-{most:.1f}) | {100 * row.below:.1f} "
-        f"| {row.ratio_median:.2f} | {row.ratio_high:.2f} |\n"
+        f"| {row.pairs} | {row.window_s:g} | {row.sessions} | {100 * row.above:.1f} ({least:.1f}-{most:.1f}) "
+        f"| {100 * row.below:.1f} | {row.ratio_median:.2f} | {row.ratio_high:.2f} |\n"
     )
+
+
+def sessions_asked_for(description: str, usual: int) -> int:
+    """Return how many sessions of each kind the command line asks for."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--sessions", type=int, default=usual, help=f"sessions of each kind (default {usual})")
+    parser.add_argument("--quick", action="store_true", help="20 sessions of each kind: a look, not a measurement")
+    arguments = parser.parse_args()
+    sessions: int = 20 if arguments.quick else arguments.sessions
+    if sessions < 1:
+        parser.error(f"--sessions is {sessions}, but must be at least 1")
+    return sessions
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Measure how often pairs exceed their chance level.")
-    parser.add_argument("--sessions", type=int, default=600, help="sessions of each kind (default 600)")
-    parser.add_argument("--quick", action="store_true", help="20 sessions of each kind: a look, not a measurement")
-    arguments = parser.parse_args()
-    sessions = 20 if arguments.quick else arguments.sessions
-    if sessions < 1:
-        parser.error(f"--sessions is {sessions}, but must be at least 1")
+    sessions = sessions_asked_for("Measure how often pairs exceed their chance level.", 600)
     sys.stdout.write(
         "| pairs | window [s] | sessions | above 97.5th [%] (95 % interval) | below 2.5th [%] "
         "| observed / median | its 97.5th |\n|---|---|---|---|---|---|---|\n"

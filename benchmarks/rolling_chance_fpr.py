@@ -12,16 +12,25 @@ as they are drawn. The water is of three kinds:
 In a pair that does not follow, a single point should lie above the band in 2.5 % of cases or less.
 """
 
-import argparse
 import sys
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mice import MousePair, MouseParameters
+from agents.mice import MouseParameters
 from analysis.rolling_chance import RollingChance, TooFewTrialsError, rolling_chance
-from benchmarks.chance_fpr import ALOOF, PUNCTUAL, SESSION_NS, WINDOWS_S, Pokes, simulate
+from benchmarks.chance_fpr import (
+    ALOOF,
+    PUNCTUAL,
+    SESSION_NS,
+    WINDOWS_S,
+    Pokes,
+    interval,
+    played,
+    sessions_asked_for,
+    simulate,
+)
 from controller.judge import RECORDS_PER_TRIAL, SPARE_RECORDS, plan_of
 from realtime.clock import from_seconds
 from realtime.records import FIRST_DEVICE, NS_PER_S, SOURCE_OPERATOR, Kind, Operator, Outcome, host_event, no_events
@@ -112,7 +121,7 @@ def session_of(pairs: str, seed: int, window_ns: int) -> Session:
     mouse, water = PAIRS[pairs]
     judge = _Judge(seed, window_ns)
     if water == TAKEN:
-        pokes = _in_task(mouse, seed, judge)
+        pokes = played(mouse, seed, judge.poke)
     else:
         pokes = simulate(mouse, seed, window_ns, rewarded=water != "none")
         t_ns = np.concatenate(pokes)
@@ -120,21 +129,6 @@ def session_of(pairs: str, seed: int, window_ns: int) -> Session:
         for k in np.argsort(t_ns, kind="stable"):
             judge.poke(int(t_ns[k]), int(animal[k]))
     return Session(pokes, *judge.outcomes(SESSION_NS))
-
-
-def _in_task(mouse: MouseParameters, seed: int, judge: _Judge) -> Pokes:
-    """Return the poke times of two mice that get water when the judge decides for a success."""
-    pair = MousePair(mouse, mouse, seed, 0)
-    pokes: tuple[list[int], list[int]] = ([], [])
-    while (due_ns := pair.due_ns()) < SESSION_NS:
-        for t_ns, animal, kind in pair.act(due_ns):
-            if kind != Kind.POKE_IN:
-                continue
-            pokes[animal].append(t_ns)
-            if judge.poke(t_ns, animal):
-                pair.observe(Kind.VALVE_ON, 0, t_ns)
-                pair.observe(Kind.VALVE_ON, 1, t_ns)
-    return np.array(pokes[0], np.int64), np.array(pokes[1], np.int64)
 
 
 def band_of(pokes: Pokes, end_ns: int, window_ns: int, seed: int) -> RollingChance:
@@ -182,24 +176,16 @@ def line_of(pairs: str, window_s: float, rows: list[Compared]) -> str:
 
 def _share(yes: NDArray[np.float64] | NDArray[np.bool_]) -> str:
     """Return a share in % with its 95 % interval (Wilson)."""
-    n, z = yes.size, 1.96
-    if n == 0:
+    if yes.size == 0:
         return "not told"
     p = float(np.mean(yes))
-    centre, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    least, most = (max(0.0, 100 * (centre + sign * half) / (1 + z * z / n)) for sign in (-1, 1))
+    least, most = interval(p, yes.size)
     return f"{100 * p:.1f} ({least:.1f}–{most:.1f})"
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Measure how rolling rates of success lie to their chance band.")
-    parser.add_argument("--sessions", type=int, default=500, help="sessions of each kind (default 500)")
-    parser.add_argument("--quick", action="store_true", help="20 sessions of each kind: a look, not a measurement")
-    arguments = parser.parse_args()
-    sessions = 20 if arguments.quick else arguments.sessions
-    if sessions < 1:
-        parser.error(f"--sessions is {sessions}, but must be at least 1")
+    sessions = sessions_asked_for("Measure how rolling rates of success lie to their chance band.", 500)
     sys.stdout.write(
         "| pairs | window [s] | judge's rate [%] | band [%] | a point above [%] | a point below [%] "
         "| curve ever above [%] | newest point above at 5 min [%] | free rule less judge [points] |\n"

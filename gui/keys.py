@@ -13,6 +13,7 @@ from realtime.errors import DuettoError
 KEY: Final = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 """CURVE keys as text: 40 characters of Z85."""
 OTHERS: Final = 0o077
+"""What others than its owner may do with a file, as bits of its mode."""
 
 
 class WindowKeysError(DuettoError):

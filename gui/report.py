@@ -32,15 +32,15 @@ def write_report(window: MainWindow, path: Path) -> None:
     def write() -> None:
         contact = Contact() if window.link is None else window.link.contact
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        took, gaps = window.lag.took_ms(), window.lag.gaps_ms()
+        took, gaps = window.lag.took_ms() or [0.0], window.lag.gaps_ms() or [0.0]
         line = {
             "t_ns": now_ns(),
             "frames": window.lag.frames,
             "ticks": window.lag.ticks,
-            "took_p50_ms": took[len(took) // 2] if took else 0.0,
-            "took_max_ms": took[-1] if took else 0.0,
-            "gap_p50_ms": gaps[len(gaps) // 2] if gaps else 0.0,
-            "gap_max_ms": gaps[-1] if gaps else 0.0,
+            "took_p50_ms": took[len(took) // 2],
+            "took_max_ms": took[-1],
+            "gap_p50_ms": gaps[len(gaps) // 2],
+            "gap_max_ms": gaps[-1],
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "resident_kb": _resident_kb(),
             "complete_ns": window.complete_ns,

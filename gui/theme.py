@@ -23,6 +23,8 @@ LIGHTER_ANIMALS: Final = ("#56A8E0", "#FF8C3B")
 ANIMAL_DASHES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine)
 ANIMAL_SYMBOLS: Final = ("t1", "t")
 """Upward for A, downward for B."""
+ANIMAL_GLYPHS: Final = ("▲", "▼")
+"""The same among words."""
 LEAST_PT: Final = 9
 """No letters are smaller than this."""
 OUTCOME_MARKS: Final = {Outcome.SUCCESS: "✓", Outcome.MISS: "✗", Outcome.OMISSION: "○", Outcome.ABORTED: "–"}

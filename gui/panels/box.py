@@ -19,11 +19,9 @@ A brief edge, such as a valve of 30 ms, stays visible for 400 ms. Point at a por
 its last edge.
 """
 
-from typing import ClassVar
-
 from PyQt6.QtWidgets import QVBoxLayout
 
-from gui.panel import Area, Panel
+from gui.panel import Panel
 from gui.parts.chamber import Chamber, chamber_of
 from gui.parts.chamber_tips import tip_of, words_of
 from gui.parts.chamber_view import ChamberView
@@ -42,13 +40,13 @@ class Box(Panel):
         What draws it.
     """
 
-    name: ClassVar[str] = "box"
-    title: ClassVar[str] = "Box"
-    area: ClassVar[Area] = "left"
-    order: ClassVar[int] = 20
-    stretch: ClassVar[int] = 3
-    rate_hz: ClassVar[float] = 30.0
-    key: ClassVar[str] = "Ctrl+2"
+    name = "box"
+    title = "Box"
+    area = "left"
+    order = 20
+    stretch = 3
+    rate_hz = 30.0
+    key = "Ctrl+2"
 
     def __init__(self, scene: Scene, theme: Theme) -> None:
         super().__init__(scene, theme)
@@ -58,7 +56,6 @@ class Box(Panel):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.view)
-        self.chamber: Chamber = chamber_of(scene)
         self.anew()
 
     def anew(self) -> None:

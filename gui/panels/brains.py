@@ -17,23 +17,24 @@ The line above each picture says how many frames come per second, over the last 
 there are any, frames that were lost or late and all else that the stream counts, since its beginning.
 """
 
-from typing import ClassVar, Final
+from typing import Final
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
-from gui.panel import Area, Panel
+from gui.panel import Panel
 from gui.parts import stream_words
 from gui.parts.brain_view import BrainView
 from gui.parts.colour_bar import ColourBar
 from gui.parts.elided import Elided
+from gui.parts.labels import say
 from gui.parts.traces import UNIT
+from gui.parts.words import NO_SESSION
 from gui.scene import Scene
 from gui.theme import Theme
 from realtime.records import ANIMALS
 
-NO_SESSION: Final = "not yet: no session is shown"
 NO_BRAINS: Final = "this rig streams no brains: its file has no [neural.a] and [neural.b]"
 WIDE: Final = 2.2
 """From this ratio of width to height on, the brains stand side by side."""
@@ -47,13 +48,13 @@ SCALE: Final = "deviations, each cell against its own last minute"
 class Brains(Panel):
     """Two streaming heatmaps and a few traces."""
 
-    name: ClassVar[str] = "brains"
-    title: ClassVar[str] = "Brains"
-    area: ClassVar[Area] = "right"
-    order: ClassVar[int] = 10
-    stretch: ClassVar[int] = 5
-    rate_hz: ClassVar[float] = 15.0
-    key: ClassVar[str] = "Ctrl+4"
+    name = "brains"
+    title = "Brains"
+    area = "right"
+    order = 10
+    stretch = 5
+    rate_hz = 15.0
+    key = "Ctrl+4"
 
     def __init__(self, scene: Scene, theme: Theme) -> None:
         super().__init__(scene, theme)
@@ -61,11 +62,11 @@ class Brains(Panel):
         self.quiet = QLabel(NO_SESSION)
         self.quiet.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.quiet.setWordWrap(True)
-        self.quiet.setStyleSheet(stream_words.sheet(theme, "dim"))
+        self.quiet.setStyleSheet(f"color: {theme.dim};")
         self.scale = Elided()
-        self.scale.setStyleSheet(stream_words.sheet(theme, "dim"))
+        self.scale.setStyleSheet(f"color: {theme.dim};")
         self.legend = QLabel(legend(theme))
-        self.legend.setStyleSheet(stream_words.sheet(theme, "dim"))
+        self.legend.setStyleSheet(f"color: {theme.dim};")
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._session = ""
         self._lay_out()
@@ -101,9 +102,7 @@ class Brains(Panel):
         """Draw new frames."""
         opening = self.scene.opening
         if opening is None or not (opening.brains or self.scene.frames):
-            sentence = NO_SESSION if opening is None else NO_BRAINS
-            if self.quiet.text() != sentence:
-                self.quiet.setText(sentence)
+            say(self.quiet, NO_SESSION if opening is None else NO_BRAINS)
             self._pages.setCurrentIndex(0)
             return
         self._pages.setCurrentIndex(1)
@@ -111,9 +110,7 @@ class Brains(Panel):
         for view in self.views:
             view.refresh()
         beyond = stream_words.clipped(self.scene.frames)
-        text = f"{SCALE} · {beyond}" if beyond else SCALE
-        if text != self.scale.text():
-            self.scale.setText(text)
+        say(self.scale, f"{SCALE} · {beyond}" if beyond else SCALE)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802  (Qt's name)
         """Put the brains side by side where that leaves both enough."""

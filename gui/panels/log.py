@@ -8,15 +8,16 @@ processes say); *brains* (crossings of the threshold); *trials*. Of each sort th
 The list follows its newest line. Scroll up, and it stands still; "newest" brings it back.
 """
 
-from typing import ClassVar, Final
+from typing import Final
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
-from gui.panel import Area, Panel
+from gui.panel import Panel
 from gui.parts.entries import Entries, Sort
 from gui.parts.entry_table import MOST_ONE_BY_ONE, EntryTable
 from gui.parts.figures import count
+from gui.parts.labels import say
 from gui.scene import Scene
 from gui.theme import Theme
 
@@ -24,18 +25,18 @@ from gui.theme import Theme
 class EventList(Panel):
     """What has happened, in sentences."""
 
-    name: ClassVar[str] = "log"
-    title: ClassVar[str] = "Events"
-    area: ClassVar[Area] = "bottom"
-    order: ClassVar[int] = 20
-    stretch: ClassVar[int] = 1
-    rate_hz: ClassVar[float] = 4.0
-    key: ClassVar[str] = "Ctrl+7"
+    name = "log"
+    title = "Events"
+    area = "bottom"
+    order = 20
+    stretch = 1
+    rate_hz = 4.0
+    key = "Ctrl+7"
 
     def __init__(self, scene: Scene, theme: Theme) -> None:
         super().__init__(scene, theme)
         self.chosen: Sort | None = None
-        self.table = EntryTable(theme)
+        self.table = EntryTable(scene, theme)
         self.table.followed.connect(self._show_following)
         self.empty = QLabel()
         self.empty.setStyleSheet(f"color: {theme.dim}")
@@ -50,7 +51,6 @@ class EventList(Panel):
         column.addLayout(self._bar())
         column.addWidget(self.table, 1)
         column.addWidget(self.empty, 1)
-        self._entries = Entries(scene)
         self.anew()
 
     def _bar(self) -> QHBoxLayout:
@@ -91,8 +91,6 @@ class EventList(Panel):
         if seen == self._seen:
             return
         self._seen = seen
-        self.table.entries.opening = self.scene.opening
-        self.table.entries.started_ns = self.scene.started_ns
         new = self._entries.read()
         if len(new) > MOST_ONE_BY_ONE:
             self._show_all()
@@ -116,8 +114,8 @@ class EventList(Panel):
         """Say that there is nothing, where there is nothing."""
         n = self.table.entries.rowCount()
         words = "not yet: nothing has happened" if self.chosen is None else f"none so far: {_NOTHING[self.chosen]}"
-        if n == 0 and self.empty.text() != words:
-            self.empty.setText(words)
+        if n == 0:
+            say(self.empty, words)
         self.empty.setVisible(n == 0)
         self.table.setVisible(n > 0)
 
@@ -125,9 +123,7 @@ class EventList(Panel):
         """Say on its button how many faults there have been, whichever sort is shown."""
         counts = self.scene.counts
         faults = 0 if counts is None else sum(counts.faults.values())
-        words = f"trouble ▲ {count(faults)}" if faults else "trouble"
-        if self.buttons[Sort.TROUBLE].text() != words:
-            self.buttons[Sort.TROUBLE].setText(words)
+        say(self.buttons[Sort.TROUBLE], f"trouble ▲ {count(faults)}" if faults else "trouble")
 
     def _show_following(self, following: bool) -> None:
         """Offer the way back while a person reads older lines."""

@@ -10,7 +10,8 @@ Beside the time since the session's start [h:min:s] stands what a clock on the w
 the session is shown, every decision in its log is decided again from the log's inputs. Estimates are those of the log.
 """
 
-from typing import Any, ClassVar, Final
+from collections.abc import Callable
+from typing import Final, Literal
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QKeySequence, QResizeEvent, QShortcut
@@ -19,9 +20,11 @@ from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushBu
 from controller.messages.view import Opening, Playhead, Steer
 from gui.panel import Panel
 from gui.parts.elided import Elided
+from gui.parts.figures import precise
 from gui.parts.jump_menu import JumpMenu
+from gui.parts.labels import say
 from gui.parts.scrub_bar import ScrubBar
-from gui.parts.timeline import precise, time_of_day
+from gui.parts.words import clock_at
 from gui.scene import Scene
 from gui.theme import Theme
 from realtime.records import NS_PER_MS, NS_PER_S
@@ -34,6 +37,7 @@ LATE_NS: Final = 2 * NS_PER_S
 BROAD, MIDDLE = 1000, 560
 """From these widths on time and proof stand beside the buttons, and the buttons have their whole names [px]."""
 NOTHING: Final = "not yet: no recorded session is shown"
+Verb = Literal["play", "pause", "seek", "step", "speed"]
 
 
 class ReplayPanel(Panel):
@@ -46,13 +50,14 @@ class ReplayPanel(Panel):
     stretch = 1
     rate_hz = 20.0
     key = "Ctrl+8"
-    modes: ClassVar = ("REPLAY",)
+    modes = ("REPLAY",)
 
     def __init__(self, scene: Scene, theme: Theme) -> None:
         super().__init__(scene, theme)
         self.play, self.back, self.forward = QPushButton("▶ Play"), QPushButton(), QPushButton()
         self.speed, self.jump, self.menu = QComboBox(), QToolButton(), JumpMenu(self)
         self.time, self.proof, self.bar = QLabel(NOTHING), Elided(), ScrubBar(theme)
+        self._controls = (self.back, self.play, self.forward, self.speed, self.jump)
         self._wanted_ns: int | None = None
         self._asked_ns: int | None = None
         self._asked_at_ns = -SEEK_NS
@@ -76,7 +81,7 @@ class ReplayPanel(Panel):
         self.speed.setToolTip("How many times as fast as then it is played (+ and −).")
         self.jump.setToolTip("Faults, what people did, notes, and trials by their number.")
         self.time.setToolTip("The moment that is shown, of how long the session lasted; and what a clock showed then.")
-        for widget in (self.play, self.back, self.forward, self.speed, self.jump):
+        for widget in self._controls:
             widget.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.time.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
         self.proof.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -86,7 +91,7 @@ class ReplayPanel(Panel):
         row = QHBoxLayout(self._buttons)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
-        for widget in (self.back, self.play, self.forward, self.speed, self.jump):
+        for widget in self._controls:
             row.addWidget(widget)
         row.addStretch(1)
         self._grid = QGridLayout(self)
@@ -128,7 +133,7 @@ class ReplayPanel(Panel):
             self._shortcut(keys, lambda: self._change_speed(1))
         self._shortcut("-", lambda: self._change_speed(-1))
 
-    def _shortcut(self, keys: str, what: Any) -> None:  # noqa: ANN401  (Qt takes any callable)
+    def _shortcut(self, keys: str, what: Callable[[], None]) -> None:
         QShortcut(QKeySequence(keys), self).activated.connect(what)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802  (Qt's name)
@@ -152,7 +157,7 @@ class ReplayPanel(Panel):
         if playhead is not None:
             self._steer("pause" if playhead.playing else "play")
 
-    def _steer(self, verb: Any, value: float = 0.0) -> None:  # noqa: ANN401  (one of Steer's verbs)
+    def _steer(self, verb: Verb, value: float = 0.0) -> None:
         if self.scene.playhead is not None:
             self.asked.emit(Steer(0, verb, value))
 
@@ -171,13 +176,17 @@ class ReplayPanel(Panel):
         self.bar.set_playhead(t_ns)
         self._ask_for_wanted()
 
+    @property
+    def _awaited_ns(self) -> int | None:
+        """The moment that was asked for and has not come yet [ns]; None where none is waited for any more."""
+        return self._asked_ns if self.scene.local_ns - self._asked_at_ns < LATE_NS else None
+
     def _ask_for_wanted(self) -> None:
         """Ask for the moment that is wanted, one at a time and not too often."""
         playhead, now_ns = self.scene.playhead, self.scene.local_ns
         if self._wanted_ns is None or playhead is None:
             return
-        waiting = self._asked_ns is not None and now_ns - self._asked_at_ns < LATE_NS
-        if waiting or now_ns - self._asked_at_ns < SEEK_NS:
+        if self._awaited_ns is not None or now_ns - self._asked_at_ns < SEEK_NS:
             return
         self._asked_ns, self._wanted_ns, self._asked_at_ns = self._wanted_ns, None, now_ns
         self._steer("seek", (self._asked_ns - playhead.begin_ns) / NS_PER_S)
@@ -200,9 +209,8 @@ class ReplayPanel(Panel):
         self.bar.show_session(self.scene.overview, opening, playhead.begin_ns, playhead.end_ns)
         self.menu.show_session(self.scene.overview, opening, playhead.begin_ns)
         t_ns = min(max(self.scene.now_ns, playhead.begin_ns), playhead.end_ns)
-        late = self.scene.local_ns - self._asked_at_ns >= LATE_NS
-        if self._asked_ns is not None and not late:
-            t_ns = self._asked_ns
+        if self._awaited_ns is not None:
+            t_ns = self._awaited_ns
         if self._wanted_ns is not None:
             t_ns = self._wanted_ns
         self.bar.set_playhead(t_ns)
@@ -212,15 +220,15 @@ class ReplayPanel(Panel):
     def _show_nothing(self) -> None:
         self.bar.show_session(None, None, 0, 1)
         self.bar.set_playhead(None)
-        self._set(self.time, NOTHING)
-        self._set(self.proof, "")
-        for widget in (self.play, self.back, self.forward, self.speed, self.jump):
+        say(self.time, NOTHING)
+        say(self.proof, "")
+        for widget in self._controls:
             widget.setEnabled(False)
 
     def _show_time(self, playhead: Playhead, opening: Opening, t_ns: int) -> None:
         shown = precise((t_ns - playhead.begin_ns) / NS_PER_S)
         length = precise((playhead.end_ns - playhead.begin_ns) / NS_PER_S)
-        self._set(self.time, f"{shown} of {length} · {time_of_day(opening.epoch_ns + t_ns - opening.start_ns)}")
+        say(self.time, f"{shown} of {length} · {clock_at(opening, t_ns)}")
 
     def _show_standing(self, playhead: Playhead) -> None:
         """Show what the playhead says of itself."""
@@ -228,19 +236,14 @@ class ReplayPanel(Panel):
         if told == self._told:
             return
         self._told = told
-        for widget in (self.play, self.back, self.forward, self.speed, self.jump):
+        for widget in self._controls:
             widget.setEnabled(True)
         self.play.setText("Pause" if playhead.playing else "▶ Play")
         self.speed.setPlaceholderText(f"{playhead.speed:g} ×")
         self.speed.setCurrentIndex(SPEEDS.index(playhead.speed) if playhead.speed in SPEEDS else -1)
         sentence, colour = proof_words(playhead)
-        self._set(self.proof, sentence)
+        say(self.proof, sentence)
         self.proof.setStyleSheet(f"color: {self.theme.colour(colour).name()};")
-
-    @staticmethod
-    def _set(label: QLabel, text: str) -> None:
-        if label.text() != text:
-            label.setText(text)
 
 
 def proof_words(playhead: Playhead) -> tuple[str, str]:

@@ -18,16 +18,18 @@ say nothing about real boards.
 In a replay nothing is connected; delays and losses are the log's.
 """
 
-from typing import ClassVar, Final
+from typing import Final
 
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from gui.panel import Area, Panel
-from gui.parts.facts import Fact, FactList, heading
+from gui.panel import Panel
+from gui.parts.facts import Fact, FactList
 from gui.parts.figures import counted
+from gui.parts.headed import heading
 from gui.parts.histogram import LatencyHistogram
 from gui.parts.keeping_up import own_facts
+from gui.parts.labels import say
 from gui.parts.losses import losses_of
 from gui.parts.process_list import ProcessList
 from gui.parts.processes import rows_of
@@ -79,8 +81,7 @@ class LatencyPart(QWidget):
             words = f"{wire} · {counted(latency.spreads[0].n, 'reward')}"
         if latency is not None and latency.missing:
             words += f" · ▲ {latency.missing} without an edge"
-        if self.words.text() != words:
-            self.words.setText(words)
+        say(self.words, words)
 
 
 def _is_simulated(scene: Scene) -> bool:
@@ -94,13 +95,13 @@ def _is_simulated(scene: Scene) -> bool:
 class Rig(Panel):
     """Devices, delays, losses, room, and the window's own lag."""
 
-    name: ClassVar[str] = "rig"
-    title: ClassVar[str] = "Rig"
-    area: ClassVar[Area] = "bottom"
-    order: ClassVar[int] = 10
-    stretch: ClassVar[int] = 3
-    rate_hz: ClassVar[float] = 2.0
-    key: ClassVar[str] = "Ctrl+6"
+    name = "rig"
+    title = "Rig"
+    area = "bottom"
+    order = 10
+    stretch = 3
+    rate_hz = 2.0
+    key = "Ctrl+6"
 
     def __init__(self, scene: Scene, theme: Theme) -> None:
         super().__init__(scene, theme)

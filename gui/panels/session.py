@@ -20,7 +20,7 @@ In a **replay** there is nothing to press: nothing can be given.
 """
 
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Final
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QKeySequence, QShortcut
@@ -36,14 +36,24 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from gui.panel import Area, Panel
+from gui.panel import Panel
 from gui.parts.controls import Controls
 from gui.parts.elided import Elided
 from gui.parts.given import Given
 from gui.parts.notes import Notes
 from gui.parts.rules import why_not
-from gui.parts.setup_form import MARK, SetupForm
-from gui.parts.words import clock, elapsed_s, is_setup, phase_words, stage_words
+from gui.parts.setup_form import SetupForm
+from gui.parts.words import (
+    NONE_HEARD,
+    TIME_TIP,
+    WARNING,
+    elapsed_s,
+    is_setup,
+    phase_words,
+    stage_words,
+    time_words,
+    who_words,
+)
 from gui.scene import Scene
 from gui.theme import Theme
 
@@ -54,18 +64,18 @@ READ: Final = ("opening", "setup", "standing", "counts", "records", "note")
 class SessionPanel(Panel):
     """Setup, standing, buttons and notes of one session."""
 
-    name: ClassVar[str] = "session"
-    title: ClassVar[str] = "Session"
-    area: ClassVar[Area] = "left"
-    order: ClassVar[int] = 10
-    stretch: ClassVar[int] = 5
-    rate_hz: ClassVar[float] = 5.0
-    key: ClassVar[str] = "Ctrl+1"
+    name = "session"
+    title = "Session"
+    area = "left"
+    order = 10
+    stretch = 5
+    rate_hz = 5.0
+    key = "Ctrl+1"
 
     def __init__(self, scene: Scene, theme: Theme) -> None:
         super().__init__(scene, theme)
         self._drawn: tuple[object, ...] = ()
-        self.empty = QLabel("not yet: no session has said anything")
+        self.empty = QLabel(NONE_HEARD)
         self.form = SetupForm(theme)
         self.who, self.stage, self.state = Elided(), Elided(), Elided()
         self.progress = QProgressBar()
@@ -105,7 +115,7 @@ class SessionPanel(Panel):
             f"QProgressBar {{ border: 0; border-radius: 3px; background: {self.theme.edge}; }}"
             f"QProgressBar::chunk {{ border-radius: 3px; background: {self.theme.dim}; }}"
         )
-        self.time.setToolTip("How long the task has been running, of the longest it may [min:s].")
+        self.time.setToolTip(TIME_TIP)
         self.trial.setToolTip("The trial that is open or ended last, of how many at most.")
         self.trial.setAlignment(Qt.AlignmentFlag.AlignRight)
 
@@ -183,7 +193,7 @@ class SessionPanel(Panel):
         if not done:
             self.notes.refused()
         self.answer.setStyleSheet(f"color: {self.theme.dim if done else self.theme.warn};")
-        self.answer.setText(sentence if done else MARK + sentence)
+        self.answer.setText(sentence if done else WARNING + sentence)
 
     def anew(self) -> None:
         """Forget the last answer, and every click that waits for its second."""
@@ -214,12 +224,11 @@ class SessionPanel(Panel):
         opening, counts = self.scene.opening, self.scene.counts
         if opening is None:
             return
-        a, b = opening.subjects
-        self.who.setText(f"A: {a}   B: {b}   day {opening.day}")
+        self.who.setText(who_words(opening.subjects, opening.day))
         self.stage.setText(stage_words(self.scene))
         self.state.setText(phase_words(self.scene) or "not yet: nothing was heard of the task")
         self.progress.setValue(round(1000 * min(1.0, seconds / max(1.0, 60 * opening.minutes))))
-        self.time.setText(f"{clock(seconds)} of {clock(60 * opening.minutes)} min")
+        self.time.setText(time_words(seconds, opening.minutes))
         trial = 0 if counts is None else counts.trial
         of = f" of {opening.trials}" if opening.trials else ""
         self.trial.setText(f"trial {trial}{of}" if trial else "trial: not yet")

@@ -22,22 +22,22 @@ Ticks below the first correlation are crossings of the trigger's threshold: tall
 What was before the estimators began anew, or is valid no more, is grey. In a small panel the parts stand behind tabs.
 """
 
-from typing import ClassVar, Final
+from typing import Final
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QGridLayout, QWidget
 
-from gui.panel import Area, Panel
+from gui.panel import Panel
 from gui.parts.correlation import Correlation
-from gui.parts.estimate_view import Shown, heading, nothing_yet, say
-from gui.parts.estimate_words import clock_of, restarted_ns, settings_of, standing_of, trigger_words
+from gui.parts.estimate_view import Shown, heading, nothing_yet
+from gui.parts.estimate_words import clock_of, restarted_ns, settings_of, standing_of, trigger_words, why_nothing
+from gui.parts.labels import say
 from gui.parts.projections import Projections
 from gui.parts.sections import Section, Sections
 from gui.parts.segments import Segments
 from gui.parts.synchrony_plot import SynchronyPlot
 from gui.parts.variance import Variance
 from gui.scene import Scene
-from gui.scene.estimates import SharedHistory
 from gui.theme import Theme
 from realtime.records import NS_PER_S
 
@@ -45,6 +45,7 @@ ALL: Final = "all"
 SLOW_NS: Final = NS_PER_S // 2
 """How often all but the projections is drawn: estimates over minutes change slowly."""
 WIDE: Final = 620
+"""From which width on there are two columns [px]."""
 TALL: Final = 320
 """From which height on there is room for the trigger in words [px]."""
 
@@ -64,13 +65,13 @@ class SharedPanel(Panel):
         Stands in place of it all where there is nothing to share.
     """
 
-    name: ClassVar[str] = "shared"
-    title: ClassVar[str] = "Shared"
-    area: ClassVar[Area] = "right"
-    order: ClassVar[int] = 20
-    stretch: ClassVar[int] = 5
-    rate_hz: ClassVar[float] = 10.0
-    key: ClassVar[str] = "Ctrl+5"
+    name = "shared"
+    title = "Shared"
+    area = "right"
+    order = 20
+    stretch = 5
+    rate_hz = 10.0
+    key = "Ctrl+5"
 
     def __init__(self, scene: Scene, theme: Theme) -> None:
         super().__init__(scene, theme)
@@ -130,10 +131,10 @@ class SharedPanel(Panel):
         """Draw what has changed: projections whenever there are new ones, the rest twice a second."""
         if not self._offer():
             return
-        shown = self._shown()
-        fast = (self.scene.now_ns, shown.history.series.added)
+        fast = (self.scene.now_ns, self.scene.shared[self.cells.chosen[0]].series.added)
         if fast == self._fast and self._slow_ns is not None and self._slow == self._changed():
             return
+        shown = self._shown()
         if fast != self._fast:
             self._fast = fast
             if self.projections in self.sections.seen:
@@ -161,7 +162,7 @@ class SharedPanel(Panel):
             widget.setVisible(bool(kinds))
         self.nothing.setVisible(not kinds)
         if not kinds:
-            say(self.nothing, standing_of(self.scene, None, SharedHistory().series).sentence)
+            say(self.nothing, why_nothing(self.scene))
             say(self.trigger, trigger_words(self.scene))
         return bool(kinds)
 

@@ -23,15 +23,25 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBox
 
 from gui.parts.elided import Elided
 from gui.parts.stop_button import StopButton
-from gui.parts.words import clock, elapsed_s, mode_of, phase_words
+from gui.parts.words import (
+    NONE_HEARD,
+    TIME_TIP,
+    WARNING,
+    elapsed_s,
+    mode_of,
+    phase_words,
+    starting_words,
+    time_words,
+    to_correct,
+    who_words,
+)
 from gui.scene import Scene
 from gui.theme import Theme
 
 HEIGHT: Final = 60
+"""Of the coloured part [px]."""
 NOTHING_SAID: Final = "nothing to report"
-NOT_YET: Final = "not yet: no session has said anything"
 OLD: Final = "what is shown is old"
-MARK: Final = "⚠ "
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,7 @@ class Banner(QWidget):
         self.dismiss.setToolTip("Clear this line; everything stays in the Events panel.")
         self.dismiss.setAccessibleName("Clear the line of messages")
         self.dismiss.clicked.connect(self.clear)
-        self.time.setToolTip("How long the task has been running, of the longest it may [min:s].")
+        self.time.setToolTip(TIME_TIP)
         self._show_mode("NO CONTACT")
         self._show_sentence()
 
@@ -160,15 +170,13 @@ class Banner(QWidget):
         known = mode_of(scene)
         self._show_mode("NO CONTACT" if self._lost is not None or not known else known)
         if opening is not None and known != "SETUP":
-            a, b = opening.subjects
             self.session.setText(opening.session)
-            self.subjects.setText(f"A: {a}   B: {b}   day {opening.day}   {opening.task}")
-            self.time.setText(f"{clock(elapsed_s(scene))} of {clock(60 * opening.minutes)} min")
+            self.subjects.setText(f"{who_words(opening.subjects, opening.day)}   {opening.task}")
+            self.time.setText(time_words(elapsed_s(scene), opening.minutes))
         elif setup is not None:
-            a, b = setup.subjects
             self.session.setText(f"{setup.rig}: the next session")
-            self.subjects.setText(f"A: {a}   B: {b}   day {setup.day}   {setup.task}")
-            self.time.setText(f"0:00 of {clock(60 * setup.minutes)} min")
+            self.subjects.setText(f"{who_words(setup.subjects, setup.day)}   {setup.task}")
+            self.time.setText(time_words(0.0, setup.minutes))
         self.state.setText(OLD if self._lost is not None else _state(scene))
         self._show_stop(scene)
 
@@ -232,7 +240,7 @@ class Banner(QWidget):
     def _show_sentence(self) -> None:
         text, warn = (self._lost, True) if self._lost is not None else self._latest or (NOTHING_SAID, False)
         quiet = self._theme.dim if self._latest is None else self._theme.text
-        self.sentence.setText(MARK + text if warn else text)
+        self.sentence.setText(WARNING + text if warn else text)
         self.sentence.setStyleSheet(f"color: {self._theme.warn if warn else quiet};")
         among = f", {self.earlier_warnings} of them ⚠" if self.earlier_warnings else ""
         self.count.setText(f"{self.earlier} earlier{among}: see Events" if self.earlier else "")
@@ -246,8 +254,8 @@ def _state(scene: Scene) -> str:
         phase = "" if scene.standing is None else scene.standing.phase
         problems = len(scene.setup.problems)
         if scene.setup.starting:
-            return f"{phase or 'starting'} …"
-        return f"{problems} thing{'s' if problems > 1 else ''} to correct" if problems else "ready to start"
+            return starting_words(phase)
+        return to_correct(problems) if problems else "ready to start"
     reason = "" if scene.standing is None else scene.standing.reason
-    words = phase_words(scene) or NOT_YET
+    words = phase_words(scene) or NONE_HEARD
     return f"{words} ({reason})" if reason else words

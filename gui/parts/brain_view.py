@@ -12,6 +12,7 @@ from gui.parts.brain_marks import marks_of
 from gui.parts.cell_order import order_of, spread_over
 from gui.parts.elided import Elided
 from gui.parts.heatmap import Heatmap
+from gui.parts.labels import say
 from gui.parts.minute import AXIS_PX, SPAN_NS, Minute, SecondsAxis
 from gui.parts.side_labels import Label, SideLabels
 from gui.parts.traces import LANE_PX, MOST_TRACES, Traces, number
@@ -54,8 +55,8 @@ class BrainView(QWidget):
         self._said: tuple[int, bool] = (-1, False)
         self.chosen: list[int] = []
         self.facts, self.trouble = Elided(), Elided()
-        self.facts.setStyleSheet(stream_words.sheet(theme, theme.animals[animal]))
-        self.trouble.setStyleSheet(stream_words.sheet(theme, "warn"))
+        self.facts.setStyleSheet(f"color: {theme.animals[animal]};")
+        self.trouble.setStyleSheet(f"color: {theme.warn};")
         self.trouble.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.heat, self.traces = Heatmap(theme), Traces(theme, theme.animals[animal])
         self.groups, self.names = SideLabels(theme), SideLabels(theme)
@@ -150,14 +151,14 @@ class BrainView(QWidget):
         if said == self._said:
             return
         self._said = said
-        _show(self.facts, stream_words.facts(self._animal, ring, now_ns))
+        say(self.facts, stream_words.facts(self._animal, ring, now_ns))
         told = stream_words.troubles(report, ring)
         silence = stream_words.silence(report, ring, now_ns)
         if silence:
             told.insert(0, silence)
         if len(self.chosen) > self.traces.room and self.traces.isVisibleTo(self):
             told.append(f"{self.traces.room} of {len(self.chosen)} traces fit")
-        _show(self.trouble, " · ".join(told))
+        say(self.trouble, " · ".join(told))
         self.trouble.setVisible(bool(told))
 
     # --- room ---------------------------------------------------------------------------------------------------
@@ -223,10 +224,3 @@ class BrainView(QWidget):
         self._kept_ids = self._ids() if self.chosen else []
         self._share_height()
         self.refresh()
-
-
-def _show(label: Elided, text: str) -> None:
-    """Show a text if it is another one."""
-    if label.text() != text:
-        label.setText(text)
-        label.setToolTip(text)

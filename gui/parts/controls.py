@@ -9,6 +9,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
 from controller.messages import Request, Verb
+from gui.parts.labels import explain
 from gui.parts.rules import why_not
 from gui.parts.twice import Twice
 from gui.parts.words import is_paused
@@ -166,6 +167,4 @@ class Controls(QWidget):
 def _allow(button: QPushButton, why: str, words: str) -> None:
     """Let a button be pressed, or say in its tooltip why it cannot."""
     button.setEnabled(not why)
-    tip = f"Not now: {why}." if why else words
-    if button.toolTip() != tip:
-        button.setToolTip(tip)
+    explain(button, f"Not now: {why}." if why else words)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QGridLayout, QWidget
 
-from gui.parts.estimate_view import Shown, heading, nothing_yet, say, words
+from gui.parts.estimate_view import Shown, heading, nothing_yet, words
 from gui.parts.estimate_words import (
     LAGGED_GUARDS,
     NOW_AND_THEN,
@@ -19,7 +19,8 @@ from gui.parts.estimate_words import (
     trial_words,
     trials_missing,
 )
-from gui.parts.session_course import NS_PER_MIN, Band, SessionPlot, chosen_rows
+from gui.parts.labels import say
+from gui.parts.session_course import NS_PER_MIN, Band, SessionPlot, chosen_rows, draw_in_two
 from gui.theme import Theme
 
 STEPS: Final = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -86,21 +87,19 @@ class NullPlot(SessionPlot):
         rows, joined = chosen_rows(series.t_ns, keep)
         if not rows.size:
             return False
-        start_ns = shown.scene.opening.start_ns if shown.scene.opening else 0
+        start_ns = shown.scene.start_ns
         x = (series.t_ns[rows] - start_ns) / NS_PER_MIN
         r, mean, sd = series[columns.correlation][rows], series[columns.mean][rows], sd[rows]
         new = series.t_ns[rows] >= since_ns
-        joined[:-1] &= new[1:] == new[:-1]
+        draw_in_two((self.past, self.now), x, r, new, joined)
         self.band.set_data(x, mean - BAND_SD * sd, mean + BAND_SD * sd, joined)
         self.mean.setData(x, mean, connect=joined)
-        self.past.setData(x[~new], r[~new], connect=joined[~new])
-        self.now.setData(x[new], r[new], connect=joined[new])
         self.shown = np.concatenate((r, mean))
         return True
 
     def mark(self, shown: Shown) -> None:
         """Mark at the bottom where the trigger's estimate rose over its threshold."""
-        start_ns = shown.scene.opening.start_ns if shown.scene.opening else 0
+        start_ns = shown.scene.start_ns
         low, high = self.getViewBox().viewRange()[1]
         rose = [one.t_ns for one in shown.scene.crossings if one.above]
         x = np.repeat((np.array(rose, np.int64) - start_ns) / NS_PER_MIN, 2)

@@ -8,12 +8,12 @@ from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, pyqtSign
 from PyQt6.QtGui import QColor, QResizeEvent
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from controller.messages.view import Opening
-from gui.parts import figures
 from gui.parts.entries import MOST, Entry
+from gui.parts.figures import session_time
 from gui.parts.lamp import State
+from gui.parts.words import clock_at
+from gui.scene import Scene
 from gui.theme import Theme
-from realtime.records import NS_PER_S
 
 CLOCK, SESSION, MARK, SENTENCE = range(4)
 WHOLE_PX: Final = 430
@@ -27,19 +27,18 @@ class EntryModel(QAbstractTableModel):
 
     Parameters
     ----------
+    scene
+        Whose times it tells.
     theme
         Whose colours it uses.
     parent
         Its owner.
     """
 
-    def __init__(self, theme: Theme, parent: QObject) -> None:
+    def __init__(self, scene: Scene, theme: Theme, parent: QObject) -> None:
         super().__init__(parent)
-        self._theme = theme
+        self._scene, self._theme = scene, theme
         self._entries: list[Entry] = []
-        self.opening: Opening | None = None
-        self.started_ns = 0
-        """The session time counts from here [ns]."""
         self.removed = 0
         """Lines that have left at the top."""
 
@@ -88,11 +87,11 @@ class EntryModel(QAbstractTableModel):
 
     def text(self, entry: Entry, column: int) -> str:
         """Return what a column says of an entry."""
-        opening = self.opening
+        opening = self._scene.opening
         if column == CLOCK:
-            return figures.clock_time(opening.epoch_ns + entry.t_ns - opening.start_ns) if opening else ""
+            return clock_at(opening, entry.t_ns) if opening else ""
         if column == SESSION:
-            return figures.session_time((entry.t_ns - self.started_ns) / NS_PER_S) if opening else ""
+            return session_time(self._scene.task_seconds(entry.t_ns)) if opening else ""
         return entry.mark if column == MARK else entry.sentence
 
     def _colour(self, entry: Entry, column: int) -> QColor:
@@ -116,9 +115,9 @@ class EntryTable(QTableView):
 
     followed = pyqtSignal(bool)
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self, scene: Scene, theme: Theme) -> None:
         super().__init__()
-        self.entries = EntryModel(theme, self)
+        self.entries = EntryModel(scene, theme, self)
         self.setModel(self.entries)
         self.following = True
         self._adding = False

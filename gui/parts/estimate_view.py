@@ -63,12 +63,6 @@ def nothing_yet(theme: Theme) -> QLabel:
     return label
 
 
-def say(label: QLabel, text: str) -> None:
-    """Set a label's text, where it is another one."""
-    if label.text() != text:
-        label.setText(text)
-
-
 def _dressed(label: Label, theme: Theme, colour: str) -> Label:
     font = label.font()
     font.setPointSizeF(max(LEAST_PT, font.pointSizeF() * SMALLER))

@@ -1,7 +1,6 @@
 """What the estimates say in words: never a number before there is enough for it, and each null with what it guards."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -9,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.messages import Restart, Subspace, Synchrony
+from gui.parts.figures import clock_time
+from gui.parts.words import NO_SESSION, clock_at
 from gui.scene import Scene
 from gui.scene.columns import Series
 from realtime.records import NS_PER_S
@@ -26,7 +27,6 @@ LEAST_LOOKED_S: Final = 60.0
 LONGEST_STAND_NS: Final = 15 * NS_PER_S
 """For how long one row of a thinned series may stand; more is a time without estimates."""
 
-NO_SESSION: Final = "not yet: no session is shown"
 NO_BRAINS: Final = "This rig records no brains, so there is nothing that they could share."
 NO_FRAMES: Final = "not yet: no frames of both animals"
 LAGGED_GUARDS: Final = "guards against slowness (autocorrelation); a common input that both animals see fools it"
@@ -49,14 +49,13 @@ class Settings:
     ----------
     null_lags
         Lags of the lagged null.
-    estimate, high, low
-        What the trigger follows, and where it rises and falls.
+    estimate, high
+        What the trigger follows, and where it rises.
     """
 
     null_lags: int | None = None
     estimate: str = ""
     high: float | None = None
-    low: float | None = None
 
 
 class _Subspace(msgspec.Struct):
@@ -66,7 +65,6 @@ class _Subspace(msgspec.Struct):
 class _Trigger(msgspec.Struct):
     estimate: str = ""
     high: float | None = None
-    low: float | None = None
 
 
 class _Told(msgspec.Struct):
@@ -81,7 +79,7 @@ def settings_of(restart: Restart | None) -> Settings:
     except msgspec.MsgspecError:
         return Settings()
     trigger = told.trigger or _Trigger()
-    return Settings(told.subspace.null_lags, trigger.estimate, trigger.high, trigger.low)
+    return Settings(told.subspace.null_lags, trigger.estimate, trigger.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +102,8 @@ class Standing:
 
 
 def clock_of(scene: Scene, t_ns: int) -> str:
-    """Return the time of day at a moment of the session, such as "12:03:05", in this computer's zone."""
-    epoch_s = 0.0 if scene.opening is None else scene.opening.epoch_ns / NS_PER_S
-    return datetime.fromtimestamp(epoch_s + scene.seconds(t_ns)).strftime("%H:%M:%S")
+    """Return the time of day at a moment of the session; without one, of the moment itself."""
+    return clock_time(t_ns) if scene.opening is None else clock_at(scene.opening, t_ns)
 
 
 def restarted_ns(scene: Scene, series: Series) -> int | None:
@@ -117,12 +114,18 @@ def restarted_ns(scene: Scene, series: Series) -> int | None:
     return restart.t_ns
 
 
+def why_nothing(scene: Scene) -> str:
+    """Return why there is no estimate at all."""
+    if scene.opening is None:
+        return NO_SESSION
+    return NO_FRAMES if scene.opening.brains else NO_BRAINS
+
+
 def standing_of(scene: Scene, latest: Subspace | Synchrony | None, series: Series) -> Standing:
     """Return how an estimate stands, from its newest one and its history."""
     opening = scene.opening
     if opening is None or not opening.brains or latest is None:
-        nothing = NO_SESSION if opening is None else NO_FRAMES if opening.brains else NO_BRAINS
-        return Standing(False, nothing, 0)
+        return Standing(False, why_nothing(scene), 0)
     anew_ns = restarted_ns(scene, series) or 0
     missing = _why_stale(scene, latest.t_ns)
     if latest.valid and missing is None and latest.t_ns >= anew_ns:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QLabel
 
-from gui.parts.lamp import MARKS, State
+from gui.parts.headed import HeadedGrid
+from gui.parts.lamp import MARKS, State, ink_of
 from gui.theme import Theme
 
 GAP_PX: Final = 10
@@ -35,7 +36,7 @@ class Fact:
     tip: str = ""
 
 
-class FactList(QWidget):
+class FactList(HeadedGrid):
     """A title and facts below it.
 
     Parameters
@@ -47,20 +48,9 @@ class FactList(QWidget):
     """
 
     def __init__(self, title: str, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
+        super().__init__(title, theme, gap_px=GAP_PX, wide=1)
         self._lines: list[tuple[QLabel, QLabel]] = []
         self._shown: tuple[Fact, ...] = ()
-        self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(GAP_PX)
-        self._grid.setVerticalSpacing(2)
-        self._grid.setColumnStretch(1, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(3)
-        column.addWidget(heading(title, theme))
-        column.addLayout(self._grid)
-        column.addStretch(1)
 
     @property
     def shown(self) -> tuple[Fact, ...]:
@@ -103,16 +93,8 @@ class FactList(QWidget):
         value.show()
         name.setText(fact.name)
         value.setText(MARKS[fact.state] + fact.value)
-        colour = self._theme.text if fact.state in {State.GOOD, State.WAIT} else getattr(self._theme, fact.state.value)
-        if fact.state is State.QUIET and fact.name:
-            colour = self._theme.text
+        is_number = fact.state is State.QUIET and bool(fact.name)
+        colour = self._theme.text if is_number else ink_of(fact.state, self._theme)
         value.setStyleSheet(f"color: {colour}")
         name.setToolTip(fact.tip)
         value.setToolTip(fact.tip)
-
-
-def heading(title: str, theme: Theme) -> QLabel:
-    """Return a heading of a part of a panel."""
-    label = QLabel(title)
-    label.setStyleSheet(f"color: {theme.text}; font-weight: 600")
-    return label

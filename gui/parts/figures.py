@@ -48,19 +48,30 @@ def duration(ns: float) -> str:
     return f"{three_figures(ns / scale)} {unit}"
 
 
-def milliseconds(ns: float) -> str:
-    """Return a duration in ms whatever its size, for columns that are compared: ``0.42 ms``."""
-    return f"{ns / NS_PER_MS:.2f} ms".replace("-", MINUS)
+def milliseconds(ms: float) -> str:
+    """Return a duration in ms whatever its size, for lines that are compared: ``0.4 ms``."""
+    return f"{ms:.1f} ms".replace("-", MINUS)
+
+
+def clock(seconds: float) -> str:
+    """Return a span as a stop-watch shows it: ``4:31``, from an hour on ``1:04:31``; below zero it is zero."""
+    minutes, rest = divmod(max(0, int(seconds)), MINUTE_S)
+    if minutes < HOUR_S // MINUTE_S:
+        return f"{minutes}:{rest:02d}"
+    hours, minutes = divmod(minutes, MINUTE_S)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def precise(seconds: float) -> str:
+    """Return the same with tenths: ``8:05.3``."""
+    whole, tenth = divmod(max(0, round(10 * seconds)), 10)
+    return f"{clock(whole)}.{tenth}"
 
 
 def session_time(seconds: float) -> str:
-    """Return a time since the session's start: ``4:31 min``, ``1:04:31 h``."""
-    whole, sign = int(abs(seconds)), MINUS if seconds <= -1 else ""
-    minutes, rest = divmod(whole, MINUTE_S)
-    if whole < HOUR_S:
-        return f"{sign}{minutes}:{rest:02d} min"
-    hours, minutes = divmod(minutes, MINUTE_S)
-    return f"{sign}{hours}:{minutes:02d}:{rest:02d} h"
+    """Return a time since the session's start with its unit and sign: ``4:31 min``, ``1:04:31 h``, ``−0:12 min``."""
+    sign = MINUS if seconds <= -1 else ""
+    return f"{sign}{clock(abs(seconds))} {'min' if abs(seconds) < HOUR_S else 'h'}"
 
 
 def lasting(seconds: float) -> str:

@@ -10,8 +10,9 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from controller.messages.view import Counts, Opening
+from gui.parts.labels import explain
 from gui.scene import Scene
-from gui.theme import Theme
+from gui.theme import ANIMAL_GLYPHS, Theme
 from realtime.records import ANIMALS
 
 ROWS: Final = (
@@ -42,6 +43,7 @@ class Given(QWidget):
         self.heads = [QLabel(), QLabel()]
         self.cells: dict[tuple[str, int], QLabel] = {}
         for animal, head in enumerate(self.heads):
+            head.setText(f"{ANIMAL_GLYPHS[animal]} {ANIMALS[animal]}")
             head.setStyleSheet(f"color: {theme.animals[animal]}; font-weight: 600;")
             head.setAlignment(Qt.AlignmentFlag.AlignRight)
             layout.addWidget(head, 0, animal + 1)
@@ -60,14 +62,11 @@ class Given(QWidget):
     def show_scene(self, scene: Scene) -> None:
         """Show what was given so far."""
         opening, counts = scene.opening, scene.counts
-        for animal, mark in enumerate("▲▼"):
-            self.heads[animal].setText(f"{mark} {ANIMALS[animal]}")
+        for animal in range(len(ANIMALS)):
             for name, _, tip in ROWS:
                 cell = self.cells[name, animal]
                 cell.setText(_text(name, animal, opening, counts) if opening and counts else NOT_YET)
-                sentence = _sentence(animal, counts) if name == "water" and counts else tip
-                if cell.toolTip() != sentence:
-                    cell.setToolTip(sentence)
+                explain(cell, _sentence(animal, counts) if name == "water" and counts else tip)
 
 
 def _text(name: str, animal: int, opening: Opening, counts: Counts) -> str:

@@ -18,6 +18,7 @@ Group = tuple[str, Sequence[tuple[str, str]]]
 """Its name, and its shortcuts: which keys, and what they do."""
 COLUMNS: Final = 3
 MOST_WIDE: Final = 1280
+"""However large the window [px]."""
 
 
 class HelpOverlay(QWidget):

@@ -16,6 +16,7 @@ from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidg
 
 from controller.messages.view import Latency, Spread
 from gui.parts import figures
+from gui.parts.labels import say
 from gui.theme import Theme
 
 COLUMNS: Final = ("p50", "p99", "p99.9", "max")
@@ -142,7 +143,7 @@ class LatencyHistogram(QWidget):
         room = self.width() - _KEY_PX - _GAP_PX - numbers
         widest = max((self.fontMetrics().horizontalAdvance(name) for name in self._names), default=0)
         for row, name in zip(self._cells, self._names, strict=False):
-            _write(row[0], name if widest <= room else name.replace("→ ", "→\n"))
+            say(row[0], name if widest <= room else name.replace("→ ", "→\n"))
 
     @property
     def table(self) -> list[list[str]]:
@@ -152,20 +153,18 @@ class LatencyHistogram(QWidget):
     def show_latency(self, latency: Latency) -> None:
         """Show these delays."""
         self._names = [spread.name for spread in latency.spreads]
-        for curve, row, spread in zip(self.curves, self._cells, latency.spreads, strict=False):
-            edges, counts = steps_of(latency, spread)
+        steps = [steps_of(latency, spread) for spread in latency.spreads]
+        for curve, row, spread, (edges, counts) in zip(self.curves, self._cells, latency.spreads, steps, strict=False):
             curve.setVisible(bool(counts.size))
             if counts.size:
                 curve.setData(edges, counts)
             for cell, text in zip(row[1:], _words(spread), strict=True):
-                _write(cell, text)
+                say(cell, text)
         self._break_names()
-        self._fit(latency)
+        self._fit([(edges, counts) for edges, counts in steps if counts.size])
 
-    def _fit(self, latency: Latency) -> None:
+    def _fit(self, drawn: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> None:
         """Show whole decades, and room above: the axes move rarely."""
-        drawn = [steps_of(latency, spread) for spread in latency.spreads]
-        drawn = [(edges, counts) for edges, counts in drawn if counts.size]
         if not drawn:
             return
         low = float(np.floor(min(edges[0] for edges, _ in drawn) + 1e-9))
@@ -184,11 +183,6 @@ def _words(spread: Spread) -> list[str]:
         figures.duration(_US * value) if spread.n >= needed else "not yet"
         for value, needed in zip(values, _NEEDED, strict=True)
     ]
-
-
-def _write(label: QLabel, text: str) -> None:
-    if label.text() != text:
-        label.setText(text)
 
 
 def _room_above(most: float) -> float:

@@ -13,8 +13,9 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt
 
+from gui.parts.labels import say
 from gui.parts.trial_columns import NONE_NS, TrialColumns, alone, judged_of
-from gui.parts.trial_part import TrialPart, coloured, quiet_plot, say
+from gui.parts.trial_part import TrialPart, coloured, quiet_plot
 from gui.scene import Scene
 from gui.theme import Theme
 from realtime.records import NS_PER_S
@@ -44,24 +45,12 @@ class IntervalsPlot(TrialPart):
             self.plot.addItem(item)
         names = ((theme.dim, "▇ session"), (theme.text, f"━ last {RECENT}"), (theme.warn, "╎ window"))
         say(self.legend, "&nbsp; ".join(coloured(colour, name) for colour, name in names))
-        self._forget()
-
-    def _forget(self) -> None:
-        self._drawn = (-1, -1)
-        self._top = 0.0
-
-    def anew(self) -> None:
-        """Forget what was drawn."""
-        super().anew()
-        self._forget()
 
     def refresh(self, scene: Scene, trials: TrialColumns) -> None:
         """Draw the intervals anew where trials have ended."""
         opening, counts = scene.opening, scene.counts
-        now = (len(trials), -1 if counts is None else counts.window_ns)
-        if opening is None or now == self._drawn:
+        if opening is None or not self._is_new(len(trials), counts and counts.window_ns):
             return
-        self._drawn = now
         if alone(opening):
             self.nothing("no intervals: each animal is judged alone")
             return
@@ -83,9 +72,9 @@ class IntervalsPlot(TrialPart):
             shares = shares_of(chosen, widest_ns)
             item.setData(edges_s, 100 * shares, stepMode="center")
             top = max(top, 100 * float(shares.max()))
-        self._top = 10.0 * np.ceil(max(top, 10.0) / 10.0)
+        top = 10.0 * np.ceil(max(top, 10.0) / 10.0)
         self.plot.setXRange(0.0, 1.04 * edges_s[-1], padding=0)
-        self.plot.setYRange(0.0, 1.05 * self._top, padding=0)
+        self.plot.setYRange(0.0, 1.05 * top, padding=0)
 
 
 def answered(lags_ns: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -6,7 +6,8 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QSpinBox, QWidget, QWidgetAction
 
 from controller.messages.view import Opening, Overview
-from gui.parts.timeline import ACT_MARK, FAULT_MARK, NOTE_MARK, precise, signs_of
+from gui.parts.figures import precise
+from gui.parts.timeline import ACT_MARK, FAULT_MARK, NOTE_MARK, signs_of
 from realtime.records import NS_PER_S
 
 MOST: Final = 60
@@ -51,7 +52,8 @@ class JumpMenu(QMenu):
 
     def show_session(self, overview: Overview | None, opening: Opening | None, begin_ns: int) -> None:
         """Offer a session's moments."""
-        if overview == self._overview and begin_ns == self._begin_ns:
+        same = overview is self._overview or overview == self._overview
+        if same and begin_ns == self._begin_ns:
             return
         self._overview, self._begin_ns = overview, begin_ns
         trials = [] if overview is None else overview.trials

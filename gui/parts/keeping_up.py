@@ -15,17 +15,22 @@ def own_facts(own: Own | None) -> list[Fact]:
     """Return the window's own rate, lag and cost."""
     if own is None:
         return [Fact("", "not yet: the window has not measured itself")]
-    trip = "no answer yet" if own.round_trip_ms is None else _ms(own.round_trip_ms)
+    trip = "no answer yet" if own.round_trip_ms is None else figures.milliseconds(own.round_trip_ms)
     dropped = figures.counted(own.dropped, "time") if own.dropped else "never"
     return [
         Fact("draws", figures.rate(own.frames_per_s), tip="How often the window draws."),
         Fact(
             "drawn late by",
-            f"{_ms(own.tick_late_p50_ms)}, at most {_ms(own.tick_late_max_ms)}",
+            f"{figures.milliseconds(own.tick_late_p50_ms)}, at most {figures.milliseconds(own.tick_late_max_ms)}",
             _state(own.tick_late_max_ms),
             "How much later than due it drew over the last seconds: half of the drawings, and the worst.",
         ),
-        Fact("told late by", _ms(own.behind_ms), _state(own.behind_ms), "The age of the newest thing it knows."),
+        Fact(
+            "told late by",
+            figures.milliseconds(own.behind_ms),
+            _state(own.behind_ms),
+            "The age of the newest thing it knows.",
+        ),
         Fact("round trip", trip, tip="From a question to the session until its answer."),
         Fact(
             "fell behind",
@@ -35,11 +40,6 @@ def own_facts(own: Own | None) -> list[Fact]:
         ),
         Fact("processor", f"{figures.percent(own.cpu_share)} of a core", tip="What the window itself takes."),
     ]
-
-
-def _ms(ms: float) -> str:
-    """Return milliseconds as they are compared: with one decimal."""
-    return f"{ms:.1f} ms".replace("-", figures.MINUS)
 
 
 def _state(ms: float) -> State:

@@ -33,6 +33,11 @@ MARKS: Final = {State.QUIET: "", State.GOOD: "", State.WAIT: "", State.WARN: "â–
 """What stands before a sentence of each state."""
 
 
+def ink_of(state: State, theme: Theme) -> str:
+    """Return the colour of words about a state: where all is well they are plain."""
+    return theme.text if state is State.GOOD else str(getattr(theme, state.value))
+
+
 class Lamp(QWidget):
     """One lamp; its word stands beside it, in a label of its caller's.
 

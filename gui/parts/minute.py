@@ -15,6 +15,7 @@ SPAN_NS: Final = SECONDS * NS_PER_S
 STEP_S: Final = 10
 AXIS_PX: Final = 15
 _FEW_PX: Final = 50
+"""Where two marks would be nearer than this, every other one is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,6 @@ class Minute:
     def x(self, t_ns: float) -> float:
         """Return where a moment stands [pixels]; beyond the edges for moments outside of the minute."""
         return self.width * (1.0 - (self.now_ns - t_ns) / SPAN_NS)
-
-    def t_ns(self, x: float) -> int:
-        """Return what moment stands at ``x`` [ns]."""
-        return self.now_ns - round((1.0 - x / self.width) * SPAN_NS)
 
     def px(self, span_ns: float) -> float:
         """Return how wide a span is [pixels]."""

@@ -11,8 +11,9 @@ from gui.theme import Theme
 HEAD: Final = QPointF(0.0, 0.28)
 """Where the fibre sits, in lengths of the body behind the nose."""
 BELLY: Final = 0.66
-"""Where the letter stands."""
+"""Where the letter stands, in the same."""
 HALO: Final = 0.62
+"""How far light glows around it, in the same."""
 
 
 def _body() -> QPainterPath:

@@ -3,7 +3,6 @@
 A note leaves the field only when the session shows it, so none is lost on its way.
 """
 
-from datetime import UTC, datetime
 from typing import Final
 
 from PyQt6.QtCore import pyqtSignal
@@ -21,11 +20,14 @@ from PyQt6.QtWidgets import (
 
 from controller.messages import Request
 from controller.messages.view import Note
-from gui.parts.words import clock
+from gui.parts.figures import clock
+from gui.parts.labels import explain
+from gui.parts.words import clock_at
 from gui.scene import Scene
 from gui.theme import Theme
 from realtime.records import NS_PER_S
 
+ADD_TIP: Final = "Keep this note in the log, with its time."
 AGAIN_NS: Final = 5 * NS_PER_S
 """A note that has not come by then may be sent again."""
 
@@ -54,7 +56,7 @@ class Notes(QWidget):
         self.field.setAccessibleName("Note")
         self.field.setToolTip("A note is kept in the log with its time; Enter adds it.")
         self.add = QPushButton("Add")
-        self.add.setToolTip("Keep this note in the log, with its time.")
+        self.add.setToolTip(ADD_TIP)
         self.list = QListWidget()
         self.list.setWordWrap(True)
         self.list.setMinimumHeight(60)
@@ -99,9 +101,7 @@ class Notes(QWidget):
         self.field.setVisible(possible)
         self.add.setVisible(possible)
         self.add.setEnabled(not why_not)
-        tip = f"Not now: {why_not}." if why_not else "Keep this note in the log, with its time."
-        if self.add.toolTip() != tip:
-            self.add.setToolTip(tip)
+        explain(self.add, f"Not now: {why_not}." if why_not else ADD_TIP)
 
     def show_scene(self) -> None:
         """Show the notes that have come since the last time."""
@@ -133,6 +133,4 @@ def _line(scene: Scene, note: Note) -> str:
     """Return a note with the time of day and of the session."""
     if scene.opening is None:
         return note.text
-    unix_s = (scene.opening.epoch_ns + note.t_ns - scene.opening.start_ns) / NS_PER_S
-    day = datetime.fromtimestamp(unix_s, UTC).astimezone()
-    return f"{day:%H:%M:%S} · {clock(scene.task_seconds(note.t_ns))} min · {note.text}"
+    return f"{clock_at(scene.opening, note.t_ns)} · {clock(scene.task_seconds(note.t_ns))} min · {note.text}"

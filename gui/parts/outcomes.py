@@ -13,10 +13,11 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from controller.messages.view import Counts, Opening
+from gui.parts.labels import say
 from gui.parts.share_bar import ShareBar
 from gui.parts.shares import difference, percent, points, share_text, wilson
 from gui.parts.trial_columns import LIGHTS, TrialColumns
-from gui.parts.trial_part import TrialPart, coloured, say
+from gui.parts.trial_part import TrialPart, coloured
 from gui.scene import Scene
 from gui.theme import OUTCOME_MARKS, Theme
 
@@ -52,7 +53,6 @@ class Outcomes(TrialPart):
             words.setToolTip(LIGHT_TIP)
             outer.addWidget(words)
         outer.addStretch(1)
-        self._forget()
 
     def _grid(self) -> QGridLayout:
         """Return the lines of bars, aligned."""
@@ -73,23 +73,13 @@ class Outcomes(TrialPart):
             self.light_bars[called].setToolTip(LIGHT_TIP)
         return grid
 
-    def _forget(self) -> None:
-        self._drawn: tuple[object, ...] = ()
-
-    def anew(self) -> None:
-        """Forget what was drawn."""
-        super().anew()
-        self._forget()
-
     def refresh(self, scene: Scene, trials: TrialColumns) -> None:
         """Show counts that are new."""
         opening, counts = scene.opening, scene.counts
         if opening is None or counts is None:
             return
-        now = (opening, tuple(counts.outcomes.values()), counts.lit, counts.control, len(trials))
-        if now == self._drawn:
+        if not self._is_new(opening, tuple(counts.outcomes.values()), counts.lit, counts.control, len(trials)):
             return
-        self._drawn = now
         ended = sum(counts.outcomes.values())
         if not ended:
             self.nothing("not yet: no trial has ended")

@@ -6,13 +6,12 @@ from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QFont, QPainter
 
 from gui.parts.machines import OUTCOMES, Badge, Flash
-from gui.theme import OUTCOME_MARKS, Theme
+from gui.theme import ANIMAL_GLYPHS, OUTCOME_MARKS, Theme
 from realtime.records import NO_ANIMAL
 
 LEFT: Final = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 CENTRE: Final = Qt.AlignmentFlag.AlignCenter
-FIRST_MARKS: Final = ("▲", "▼")
 PAUSED_MARK: Final = "‖"
 
 
@@ -78,7 +77,7 @@ class Writing:
     def _look(self, badge: Badge) -> tuple[str, QColor]:
         """Return a badge's mark and colour."""
         if badge.tone == "window":
-            return FIRST_MARKS[badge.first], QColor(self._theme.animals[badge.first])
+            return ANIMAL_GLYPHS[badge.first], QColor(self._theme.animals[badge.first])
         if badge.tone in OUTCOMES:
             outcome = OUTCOMES[badge.tone]
             return OUTCOME_MARKS[outcome], QColor(self._theme.outcomes[outcome])

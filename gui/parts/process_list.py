@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QGridLayout, QLabel
 
-from gui.parts.facts import heading
-from gui.parts.lamp import Lamp, State
+from gui.parts.headed import HeadedGrid
+from gui.parts.labels import say
+from gui.parts.lamp import Lamp, ink_of
 from gui.parts.processes import Row
 from gui.theme import Theme
 
@@ -43,10 +44,12 @@ class ProcessLine:
         if row is None:
             return
         self.lamp.show_state(row.state)
-        colour = self._theme.text if row.state in {State.GOOD, State.WAIT} else getattr(self._theme, row.state.value)
-        _write(self.word, row.word, f"color: {colour}")
-        _write(self.name, row.name)
-        _write(self.details, self._details(row))
+        sheet = f"color: {ink_of(row.state, self._theme)}"
+        if self.word.styleSheet() != sheet:
+            self.word.setStyleSheet(sheet)
+        say(self.word, row.word)
+        say(self.name, row.name)
+        say(self.details, self._details(row))
         self.details.setVisible(bool(self.details.text()))
 
     def _details(self, row: Row) -> str:
@@ -58,7 +61,7 @@ class ProcessLine:
         return "<br>".join(parts)
 
 
-class ProcessList(QWidget):
+class ProcessList(HeadedGrid):
     """A title and a row for each process.
 
     Parameters
@@ -70,24 +73,13 @@ class ProcessList(QWidget):
     """
 
     def __init__(self, title: str, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
+        super().__init__(title, theme, gap_px=7, wide=3)
         self.lines: list[ProcessLine] = []
         self.rows: list[Row] = []
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
         self.sentence.setStyleSheet(f"color: {theme.dim}")
-        self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(7)
-        self._grid.setVerticalSpacing(2)
-        self._grid.setColumnStretch(3, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(3)
-        column.addWidget(heading(title, theme))
-        column.addWidget(self.sentence)
-        column.addLayout(self._grid)
-        column.addStretch(1)
+        self._column.insertWidget(1, self.sentence)  # between heading and grid
 
     def show_rows(self, rows: Sequence[Row], sentence: str) -> None:
         """Show these processes, or a sentence why there are none."""
@@ -96,13 +88,5 @@ class ProcessList(QWidget):
             self.lines.append(ProcessLine(self._grid, len(self.lines), self._theme))
         for i, line in enumerate(self.lines):
             line.show_row(rows[i] if i < len(rows) else None)
-        _write(self.sentence, sentence)
+        say(self.sentence, sentence)
         self.sentence.setVisible(bool(sentence))
-
-
-def _write(label: QLabel, text: str, sheet: str | None = None) -> None:
-    """Rewrite a label where it differs."""
-    if label.text() != text:
-        label.setText(text)
-    if sheet is not None and label.styleSheet() != sheet:
-        label.setStyleSheet(sheet)

@@ -21,7 +21,6 @@ NAMES: Final = {
     "frames-A": "frames of A",
     "frames-B": "frames of B",
     "viewers": "viewers",
-    "viewing": "viewers",
 }
 ROLES: Final = {
     "loop": "decides about trials",
@@ -31,7 +30,6 @@ ROLES: Final = {
     "frames-A": "fetches or plays A's frames",
     "frames-B": "fetches or plays B's frames",
     "viewers": "shows the session to windows such as this one",
-    "viewing": "shows the session to windows such as this one",
 }
 
 TROUBLES: Final = {

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QGridLayout, QLabel, QWidget
 
-from gui.parts.estimate_view import Shown, nothing_yet, say, words
+from gui.parts.estimate_view import Shown, nothing_yet, words
+from gui.parts.labels import say
 from gui.parts.segments import Segments
 from gui.parts.session_course import StillPlot, step_of
 from gui.theme import Theme

@@ -15,11 +15,12 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 
 from controller.messages.view import Opening
+from gui.parts.labels import say
 from gui.parts.trial_columns import LIGHTS, NONE_NS, TrialColumns, alone, name_of
-from gui.parts.trial_part import TrialPart, coloured, quiet_plot, say
+from gui.parts.trial_part import TrialPart, coloured, quiet_plot
 from gui.parts.trial_pokes import REACH_NS, TrialPokes
 from gui.scene import Scene
-from gui.theme import ANIMAL_SYMBOLS, OUTCOME_MARKS, OUTCOME_SYMBOLS, Theme
+from gui.theme import ANIMAL_GLYPHS, ANIMAL_SYMBOLS, OUTCOME_MARKS, OUTCOME_SYMBOLS, Theme
 from realtime.records import NS_PER_S
 
 MOST_ROWS: Final = 100
@@ -31,7 +32,6 @@ OUTCOME_X: Final = {outcome: REACH_S + COLUMN_S * (0.8 + place) for place, outco
 LIGHT_X: Final = {light: -REACH_S - COLUMN_S * (2.8 - place) for place, light in enumerate(LIGHTS[1:])}
 LIGHT_LETTERS: Final = {"lit": "L", "sham": "S", "dark": "D"}
 LIGHT_SYMBOLS: Final = {"lit": "s", "sham": "o", "dark": "x"}
-ANIMAL_GLYPHS: Final = ("▲", "▼")
 SMALLEST_PX: Final = 4
 LARGEST_PX: Final = 9
 """Bounds of a mark, which otherwise follows the height of a row."""
@@ -86,11 +86,6 @@ class Raster(TrialPart):
         self._found = TrialPokes(MOST_ROWS)
         self._dressed: tuple[Opening, bool] | None = None
         self._foot = ""
-
-    def anew(self) -> None:
-        """Forget what was drawn."""
-        super().anew()
-        self._forget()
 
     def refresh(self, scene: Scene, trials: TrialColumns) -> None:
         """Draw trials that are new, and pokes that are new in those that are drawn."""

@@ -8,8 +8,10 @@ from typing import Final, Literal
 from controller.messages import Verb
 from gui.parts.words import has_ended, is_paused
 from gui.scene import Scene
+from realtime.records import ANIMALS
 
 NEED_DEVICES: Final[tuple[Verb, ...]] = ("start", "resume", "reward", "laser", "arm")
+"""What is refused while a device is away."""
 
 
 def why_not(scene: Scene, verb: Verb, animal: Literal["A", "B"] | None = None) -> str:
@@ -32,7 +34,7 @@ def why_not(scene: Scene, verb: Verb, animal: Literal["A", "B"] | None = None) -
 
 def _why_no_light(scene: Scene, animal: Literal["A", "B"] | None) -> str:
     """Return why no laser may be tested now: only between trials, and only while armed."""
-    if scene.opening is None or animal is None or not scene.opening.lasers["AB".index(animal)]:
+    if scene.opening is None or animal is None or not scene.opening.lasers[ANIMALS.index(animal)]:
         return f"{animal or 'nobody'} has no laser"
     if scene.counts is None or not scene.counts.armed:
         return "the lasers are not armed; arm them first"

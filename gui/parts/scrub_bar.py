@@ -12,6 +12,7 @@ from PyQt6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen,
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from controller.messages.view import Opening, Overview
+from gui.parts.figures import clock, precise
 from gui.parts.timeline import (
     ACT_MARK,
     CROSSING_MARK,
@@ -20,13 +21,11 @@ from gui.parts.timeline import (
     Scale,
     Sign,
     blocks_of,
-    precise,
     signs_of,
     tick_s,
     trial_at,
     trial_words,
 )
-from gui.parts.words import clock
 from gui.theme import Theme
 from realtime.records import NS_PER_S, Outcome
 

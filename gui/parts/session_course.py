@@ -18,6 +18,7 @@ MOST_POINTS: Final = 600
 SPANS_MIN: Final = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720)
 NS_PER_MIN: Final = 60 * NS_PER_S
 LEAST_GAP_NS: Final = 3 * NS_PER_S
+"""A time without rows that is shorter than this is none."""
 
 
 def chosen_rows(
@@ -48,6 +49,22 @@ def chosen_rows(
     hidden = np.cumsum(~keep)[rows]
     near = np.diff(t_ns[rows]) <= max(LEAST_GAP_NS, 3 * each_ns)
     return rows, np.append(near & (np.diff(hidden) == 0), False)
+
+
+def draw_in_two(
+    curves: tuple[pg.PlotCurveItem, pg.PlotCurveItem],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    new: NDArray[np.bool_],
+    joined: NDArray[np.bool_],
+) -> None:
+    """Draw what is of the past as one curve and what is ``new`` as another, all shape (n,).
+
+    Points of the one are joined to none of the other: ``joined`` is cut there, in place.
+    """
+    joined[:-1] &= new[1:] == new[:-1]
+    for curve, mine in zip(curves, (~new, new), strict=True):
+        curve.setData(x[mine], y[mine], connect=joined[mine])
 
 
 def span_of(minutes: float) -> float:
@@ -151,8 +168,7 @@ class SessionPlot(StillPlot):
         super().__init__(theme)
         self._steps, self._lowest = tuple(steps), lowest
         self._minutes = self._high = self._low = 0.0
-        self._zero = pg.InfiniteLine(0.0, angle=0, pen=theme.pen("edge"))
-        self.addItem(self._zero)
+        self.addItem(pg.InfiniteLine(0.0, angle=0, pen=theme.pen("edge")))
         self.getAxis("bottom").setToolTip("minutes since the session's start")
         self.anew()
 

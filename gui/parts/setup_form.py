@@ -24,9 +24,9 @@ from PyQt6.QtWidgets import (
 from controller.messages import Request
 from controller.messages.view import Choice, Setup
 from gui.parts.elided import Elided
+from gui.parts.words import WARNING, starting_words, to_correct
 from gui.theme import Theme
 
-MARK: Final = "⚠ "
 FIELDS: Final = ("rig", "subjects", "day", "minutes", "trials", "output")
 NOT_A_NUMBER: Final = "a number of trials is whole and above 0; leave it empty if only the minutes shall count"
 
@@ -201,7 +201,7 @@ class SetupForm(QWidget):
         self.remarks.setVisible(bool(setup.remarks))
         for field in (*self.subjects, self.day, self.minutes, self.trials, self.output, self.folder):
             field.setEnabled(not setup.starting)
-        self._show_problems(f"{phase or 'starting'} …")
+        self._show_problems(starting_words(phase))
 
     def _fill(self, setup: Setup) -> None:
         """Put into the fields what has changed since the last time; a field that a person is at stays theirs."""
@@ -232,7 +232,7 @@ class SetupForm(QWidget):
         if self._choice() is None:
             found["trials"] = [NOT_A_NUMBER]
         for name, label in self.problems.items():
-            label.setText("\n".join(MARK + sentence for sentence in found[name]))
+            label.setText("\n".join(WARNING + sentence for sentence in found[name]))
             label.setVisible(bool(found[name]))
         count = sum(len(sentences) for sentences in found.values())
         self.start.setEnabled(not count and not self._setup.starting)
@@ -240,7 +240,7 @@ class SetupForm(QWidget):
         if self._setup.starting:
             self.why.setText(phase or self.why.text())
         else:
-            self.why.setText("" if not count else f"{MARK}{count} thing{'s' if count > 1 else ''} to correct")
+            self.why.setText("" if not count else WARNING + to_correct(count))
 
 
 def _put(field: QLineEdit, text: str) -> None:

@@ -4,11 +4,9 @@ from typing import Final
 
 from controller.messages import StreamReport
 from gui.scene.frames import FrameRing
-from gui.theme import Theme
-from realtime.records import NS_PER_S
+from gui.theme import ANIMAL_GLYPHS
+from realtime.records import ANIMALS, NS_PER_S
 
-MARKS: Final = ("▲", "▼")
-"""Of A and B."""
 TROUBLES: Final = {
     "lost": "{} lost",
     "late": "{} late",
@@ -31,7 +29,7 @@ TROUBLES: Final = {
 
 def facts(animal: int, ring: FrameRing | None, now_ns: int) -> str:
     """Return whose stream it is, how many cells it has, how often frames come and how old the newest is."""
-    name = f"{MARKS[animal]} {'AB'[animal]}"
+    name = f"{ANIMAL_GLYPHS[animal]} {ANIMALS[animal]}"
     if ring is None or ring.newest_ns is None:
         return f"{name}   no frame yet"
     rate = ring.received_hz
@@ -76,8 +74,3 @@ def clipped(rings: dict[str, FrameRing]) -> str:
     """Return which share of the last minute's values lies beyond the shades; empty before there is one."""
     shares = [f"{name} {100 * ring.clipped / ring.shown:.1f} %" for name, ring in rings.items() if ring.shown]
     return "beyond the scale: " + ", ".join(shares) if shares else ""
-
-
-def sheet(theme: Theme, name: str) -> str:
-    """Return a label's style in one of the theme's colours."""
-    return f"color: {theme.colour(name).name()};"

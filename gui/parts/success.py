@@ -18,9 +18,10 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 
 from controller.messages.view import Chance, Opening
+from gui.parts.labels import say
 from gui.parts.shares import percent
 from gui.parts.trial_columns import TrialColumns, alone, judged_of, name_of
-from gui.parts.trial_part import TrialPart, coloured, quiet_plot, say
+from gui.parts.trial_part import TrialPart, coloured, quiet_plot
 from gui.scene import Scene
 from gui.theme import Theme
 from realtime.records import ANIMALS, NS_PER_S, Outcome
@@ -97,22 +98,15 @@ class SuccessPlot(TrialPart):
         self._forget()
 
     def _forget(self) -> None:
-        self._drawn = (-1, -1)
         self.level = Level()
         for item in (self.low, self.high, self.median, *self.curves):
             item.setData([], [])
 
-    def anew(self) -> None:
-        """Forget what was drawn."""
-        super().anew()
-        self._forget()
-
     def refresh(self, scene: Scene, trials: TrialColumns) -> None:
         """Draw what trials and levels of chance are new."""
-        opening, now = scene.opening, (len(trials), scene.changes.get("chance", 0))
-        if opening is None or now == self._drawn:
+        opening = scene.opening
+        if opening is None or not self._is_new(len(trials), scene.changes.get("chance", 0)):
             return
-        self._drawn = now
         self.level.follow(scene.chances, trials.all)
         said = self._draw_alone(opening, trials) if alone(opening) else self._draw_pair(trials)
         coincidences = coincidences_text(scene.chance)

@@ -5,9 +5,10 @@ from typing import Final
 import numpy as np
 from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
-from gui.parts.estimate_view import heading, nothing_yet, say, words
+from gui.parts.estimate_view import heading, nothing_yet, words
 from gui.parts.estimate_words import NO_DIRECTION, SYNCHRONY_SHIFTS, null_words, standing_of
-from gui.parts.session_course import NS_PER_MIN, SessionPlot, chosen_rows
+from gui.parts.labels import say
+from gui.parts.session_course import NS_PER_MIN, SessionPlot, chosen_rows, draw_in_two
 from gui.scene import Scene
 from gui.theme import Theme
 
@@ -63,13 +64,10 @@ class SynchronyPlot(QWidget):
         self.nothing.setVisible(not rows.size)
         say(self.nothing, standing.sentence)
         if rows.size:
-            start_ns = scene.opening.start_ns if scene.opening else 0
-            x, y = (series.t_ns[rows] - start_ns) / NS_PER_MIN, series["excess"][rows]
+            x, y = (series.t_ns[rows] - scene.start_ns) / NS_PER_MIN, series["excess"][rows]
             new = series.t_ns[rows] >= standing.since_ns
-            joined[:-1] &= new[1:] == new[:-1]
-            self.past.setData(x[~new], y[~new], connect=joined[~new])
-            self.now.setData(x[new], y[new], connect=joined[new])
-            self.plot.make_room((scene.now_ns - start_ns) / NS_PER_MIN, y)
+            draw_in_two((self.past, self.now), x, y, new, joined)
+            self.plot.make_room(scene.seconds(scene.now_ns) / 60.0, y)
         if latest is None or not standing.usable or latest.excess is None:
             say(self.verdict, f"synchrony: {standing.sentence}" if rows.size else "")
             return

@@ -6,14 +6,13 @@ its trials are shared out, so that none hides another.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import numpy as np
 
 from controller.messages.view import Opening, Overview, Span
 from gui.parts import wording
-from realtime.records import ANIMALS, EVENT, NS_PER_S, Kind, Outcome
+from realtime.records import ANIMALS, EVENT, Kind, Outcome
 
 OUTCOMES: Final = (Outcome.SUCCESS, Outcome.MISS, Outcome.OMISSION, Outcome.ABORTED)
 HEIGHTS: Final = {Outcome.SUCCESS: 1.0, Outcome.MISS: 0.7, Outcome.OMISSION: 0.45, Outcome.ABORTED: 0.25, 0: 0.25}
@@ -123,20 +122,6 @@ def trial_words(trial: Span) -> str:
     whose = f" of {ANIMALS[trial.animal]}" if trial.animal in (0, 1) else ""
     known = trial.code in set(Outcome)
     return f"trial {trial.number}{whose}: {Outcome(trial.code).name.lower() if known else 'without an outcome'}"
-
-
-def precise(seconds: float) -> str:
-    """Return a span with tenths, such as ``8:05.3``, from an hour on with hours."""
-    tenths = max(0, round(seconds * 10))
-    whole, tenth = divmod(tenths, 10)
-    minutes, left = divmod(whole, 60)
-    hours, rest = divmod(minutes, 60)
-    return f"{hours}:{rest:02d}:{left:02d}.{tenth}" if hours else f"{minutes}:{left:02d}.{tenth}"
-
-
-def time_of_day(unix_ns: int) -> str:
-    """Return a moment as this computer's time zone tells it, such as ``14:03:20``."""
-    return datetime.fromtimestamp(unix_ns // NS_PER_S).astimezone().strftime("%H:%M:%S")
 
 
 def tick_s(length_s: float, width: float) -> int:

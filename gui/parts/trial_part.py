@@ -8,40 +8,21 @@ from html import escape
 from typing import ClassVar, Final
 
 import pyqtgraph as pg
-from PyQt6.QtCore import QSize, Qt
-from PyQt6.QtGui import QFont, QPainter, QPaintEvent, QResizeEvent
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QFont, QResizeEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from gui.parts.elided import Elided
+from gui.parts.labels import say
 from gui.parts.trial_columns import TrialColumns
 from gui.scene import Scene
-from gui.theme import Theme
+from gui.theme import LEAST_PT, Theme
 
 AXIS_WIDTH: Final = 40
 """Of every left axis, so that plots above each other are aligned [px]."""
 AXIS_HEIGHT: Final = 32
+"""Of every bottom axis, with its label [px]."""
 NO_SESSION: Final = "not yet: no session"
-
-
-class Elided(QLabel):
-    """One line of words that ends in an ellipsis where it does not fit."""
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: ARG002, N802  (Qt's names)
-        """Draw as much of the words as fits."""
-        painter = QPainter(self)
-        painter.setPen(self.palette().color(self.foregroundRole()))
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), text)
-        painter.end()
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802  (Qt's name)
-        """Return the height of the line; it may be as narrow as it must."""
-        return QSize(20, super().minimumSizeHint().height())
-
-
-def say(label: QLabel, text: str) -> None:
-    """Set a label's words, if they are others than before."""
-    if label.text() != text:
-        label.setText(text)
 
 
 def coloured(colour: str, text: str) -> str:
@@ -69,14 +50,14 @@ def quiet_plot(theme: Theme, bottom: str, left: str) -> pg.PlotWidget:
     item.getViewBox().setDefaultPadding(0.0)
     item.getViewBox().disableAutoRange()
     font = QFont()
-    font.setPointSize(9)
+    font.setPointSize(LEAST_PT)
     for side, words in (("bottom", bottom), ("left", left)):
         axis = item.getAxis(side)
         axis.enableAutoSIPrefix(False)
         axis.setPen(theme.pen("edge"))
         axis.setTextPen(theme.pen("dim"))
         axis.setStyle(tickFont=font, tickLength=-4, hideOverlappingLabels=False)
-        axis.setLabel(words, **{"font-size": "9pt", "color": theme.dim})
+        axis.setLabel(words, **{"font-size": f"{LEAST_PT}pt", "color": theme.dim})
     item.getAxis("left").setWidth(AXIS_WIDTH)
     item.getAxis("bottom").setHeight(AXIS_HEIGHT)
     return plot
@@ -111,7 +92,8 @@ class TrialPart(QWidget):
     def __init__(self, theme: Theme, shown: QWidget) -> None:
         super().__init__()
         self.theme, self.shown = theme, shown
-        self.head, self.legend, self.foot, self.blank = Elided(), QLabel(), QLabel(), QLabel()
+        self._drawn: tuple[object, ...] = ()
+        self.head, self.legend, self.foot, self.blank = Elided(own_tip=False), QLabel(), QLabel(), QLabel()
         for plain in (self.foot, self.blank):
             plain.setTextFormat(Qt.TextFormat.PlainText)
         self.foot.setWordWrap(True)
@@ -119,7 +101,7 @@ class TrialPart(QWidget):
         self.blank.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.blank.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         small = QFont(self.font())
-        small.setPointSize(9)
+        small.setPointSize(LEAST_PT)
         self.foot.setFont(small)
         for quiet in (self.foot, self.blank):
             quiet.setStyleSheet(f"color: {theme.dim};")
@@ -141,7 +123,17 @@ class TrialPart(QWidget):
 
     def anew(self) -> None:
         """Forget what was drawn."""
+        self._drawn = ()
+        self._forget()
         self.nothing(NO_SESSION)
+
+    def _forget(self) -> None:
+        """Forget what a part itself remembers of what it drew."""
+
+    def _is_new(self, *source: object) -> bool:
+        """Return whether a drawing would follow from something else than the one before, and remember from what."""
+        before, self._drawn = self._drawn, source
+        return source != before
 
     def refresh(self, scene: Scene, trials: TrialColumns) -> None:
         """Draw what has changed since the last time.

@@ -7,8 +7,9 @@ from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-from gui.parts.estimate_view import Shown, heading, nothing_yet, say, words
+from gui.parts.estimate_view import Shown, heading, nothing_yet, words
 from gui.parts.estimate_words import NOT_BY_ITSELF
+from gui.parts.labels import say
 from gui.theme import Theme
 from realtime.records import ANIMALS
 

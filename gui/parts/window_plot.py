@@ -37,21 +37,13 @@ class WindowPlot(TrialPart):
         self._forget()
 
     def _forget(self) -> None:
-        self._drawn = (-1, -1)
         self._of: Opening | None = None
-
-    def anew(self) -> None:
-        """Forget what was drawn."""
-        super().anew()
-        self._forget()
 
     def refresh(self, scene: Scene, trials: TrialColumns) -> None:
         """Draw the windows of trials that are new."""
         opening, counts = scene.opening, scene.counts
-        now = (len(trials), -1 if counts is None else counts.window_ns)
-        if opening is None or now == self._drawn:
+        if opening is None or not self._is_new(len(trials), counts and counts.window_ns):
             return
-        self._drawn = now
         if alone(opening):
             self.nothing("no window: each animal is judged alone")
             return

@@ -2,8 +2,16 @@
 
 from typing import Final
 
+from controller.messages.view import Opening
+from gui.parts.figures import clock, clock_time
 from gui.scene import Scene
-from realtime.records import NS_PER_S
+from realtime.records import ANIMALS, NS_PER_S
+
+WARNING: Final = "⚠ "
+"""Stands before what a person has to see to."""
+NONE_HEARD: Final = "not yet: no session has said anything"
+NO_SESSION: Final = "not yet: no session is shown"
+TIME_TIP: Final = "How long the task has been running, of the longest it may [min:s]."
 
 ENDED_PHASES: Final = ("ending", "ended")
 PAUSED: Final = "PAUSED"
@@ -18,12 +26,30 @@ STATE_WORDS: Final = {
 """What is more than a state's name in small letters."""
 
 
-def clock(seconds: float) -> str:
-    """Return a span as minutes and seconds, such as ``8:05``, from an hour on with hours; below zero it is zero."""
-    whole = max(0, int(seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, left = divmod(rest, 60)
-    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
+def who_words(subjects: tuple[str, str], day: int) -> str:
+    """Return who is in a session, and on which day of training."""
+    a, b = subjects
+    return f"A: {a}   B: {b}   day {day}"
+
+
+def time_words(elapsed_s: float, minutes: float) -> str:
+    """Return how long the task has been running, of the longest it may, such as ``8:05 of 30:00 min``."""
+    return f"{clock(elapsed_s)} of {clock(60 * minutes)} min"
+
+
+def clock_at(opening: Opening, t_ns: int) -> str:
+    """Return what a clock on the wall showed at a moment of the session, such as ``12:03:05``."""
+    return clock_time(opening.epoch_ns + t_ns - opening.start_ns)
+
+
+def starting_words(phase: str) -> str:
+    """Return that a session starts, and what it does meanwhile where it says so."""
+    return f"{phase or 'starting'} …"
+
+
+def to_correct(problems: int) -> str:
+    """Return how much hinders a start, in words."""
+    return f"{problems} thing{'s' if problems > 1 else ''} to correct"
 
 
 def mode_of(scene: Scene) -> str:
@@ -71,9 +97,8 @@ def state_words(scene: Scene) -> str:
         return ""
     if len(states) == 1:
         return states[0]
-    names = ["A", "B"]
     return ", ".join(
-        f"{names[animal] if animal in (0, 1) else 'pair'}: {state}"
+        f"{ANIMALS[animal] if animal in (0, 1) else 'pair'}: {state}"
         for animal, state in zip(opening.machines, states, strict=False)
     )
 

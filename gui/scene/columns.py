@@ -77,13 +77,12 @@ class Series:
     """
 
     def __init__(self, names: Sequence[str], recent_ns: int = RECENT_NS, most: int = MOST_OLD) -> None:
-        self.names = tuple(names)
         self.added = 0
-        self._column = {name: i for i, name in enumerate(self.names)}
+        self._column = {name: i for i, name in enumerate(names)}
         self._recent_ns = recent_ns
         self._most = most
         self._t_ns = np.zeros(FIRST_ROOM, np.int64)
-        self._values = np.full((FIRST_ROOM, len(self.names)), np.nan)
+        self._values = np.full((FIRST_ROOM, len(names)), np.nan)
         self._room = FIRST_ROOM
         self._count = 0
         self._newest_ns = 0

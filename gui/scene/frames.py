@@ -114,10 +114,8 @@ class FrameRing:
             self._intervals.append(interval_ns)
             self._period_ns = median_low(self._intervals)
             self._go_on(max(1, round(interval_ns / self._period_ns)), t_ns)
-        elif not self._go_back(t_ns, values):
-            return
         else:
-            self.frames += 1
+            self._go_back(t_ns, values)
             return
         self._write(self.slot, t_ns, values)
         self.frames += 1
@@ -136,16 +134,16 @@ class FrameRing:
             self._t_ns[places] = _NO_TIME
             self._counts[places] = 0
 
-    def _go_back(self, t_ns: int, values: NDArray[np.float32]) -> bool:
-        """Put a frame that came after later ones into its empty column; whether there is one."""
+    def _go_back(self, t_ns: int, values: NDArray[np.float32]) -> None:
+        """Put a frame that came after later ones into its empty column, if there is one."""
         slot = self.slot + round((t_ns - (self.newest_ns or 0)) / self._period_ns)
         if slot <= max(-1, self.slot - self.width) or self._t_ns[slot % self.width] != _NO_TIME:
             self.repeated += 1
-            return False
+            return
         self._write(slot, t_ns, values)
+        self.frames += 1
         self.late += 1
         self.revision += 1
-        return True
 
     def _write(self, slot: int, t_ns: int, values: NDArray[np.float32]) -> None:
         place = slot % self.width

@@ -34,7 +34,7 @@ MOST_LISTED: Final = 500
 """Events that are kept for lists; pokes and trials are kept whole."""
 LISTED: Final = (Kind.OPERATOR, Kind.FAULT, Kind.NEURAL)
 LATEST: Final = (
-    "opening", "setup", "counts", "chance", "latency", "standing", "storage", "playhead", "overview", "restart",
+    "opening", "setup", "counts", "latency", "standing", "storage", "playhead", "overview", "restart",
 )  # fmt: skip
 """Of these messages only the last one says how things are."""
 
@@ -44,7 +44,7 @@ class Scene:
 
     Attributes
     ----------
-    opening, setup, counts, chance, latency, standing, storage, playhead, overview
+    opening, setup, counts, latency, standing, storage, playhead, overview, restart
         The last of each; None before the first.
     rows
         Trials that ended, in order.
@@ -90,7 +90,6 @@ class Scene:
         self.opening: Opening | None = None
         self.setup: Setup | None = None
         self.counts: Counts | None = None
-        self.chance: Chance | None = None
         self.chances: list[Chance] = []
         self.latency: Latency | None = None
         self.standing: Standing | None = None
@@ -120,6 +119,11 @@ class Scene:
         for name in self.changes:
             self.changes[name] += 1
 
+    @property
+    def chance(self) -> Chance | None:
+        """The last level of chance; None before the first."""
+        return self.chances[-1] if self.chances else None
+
     # --- time ---------------------------------------------------------------------------------------------------
 
     def at(self, now_ns: int, local_ns: int, speed: float) -> None:
@@ -136,16 +140,21 @@ class Scene:
         """The moment of the session to draw [ns]; the window sets ``local_ns`` once for each drawing."""
         return self.moment_ns(self.local_ns)
 
+    @property
+    def start_ns(self) -> int:
+        """When the session began; 0 before there is one [ns]."""
+        return self.opening.start_ns if self.opening else 0
+
     def seconds(self, t_ns: int) -> float:
         """Return a time as seconds since the session's start."""
-        return (t_ns - (self.opening.start_ns if self.opening else 0)) / NS_PER_S
+        return (t_ns - self.start_ns) / NS_PER_S
 
     @property
     def started_ns(self) -> int:
         """When the task was started; the session's own start before that [ns]."""
         if self.counts is not None and self.counts.started_ns:
             return self.counts.started_ns
-        return self.opening.start_ns if self.opening else 0
+        return self.start_ns
 
     def task_seconds(self, t_ns: int) -> float:
         """Return a time as seconds since the task was started."""
@@ -179,12 +188,12 @@ class Scene:
             self.notes.append(message)
         elif isinstance(message, Remark):
             self.remarks.append(message)
+        elif isinstance(message, Chance):
+            self.chances.append(message)
         elif isinstance(message, Crossing):
             self.crossings.append(message)
         elif name in LATEST:
             setattr(self, name, message)
-            if isinstance(message, Chance):
-                self.chances.append(message)
 
     def _take_frame(self, frame: Frame) -> None:
         values = np.frombuffer(frame.values, "<f4")

@@ -12,42 +12,20 @@ from controller.bus import Bus, Lock
 from controller.messages import Answer
 from controller.messages.view import Choice, Opening, Setup, Steer, View, Wish
 from controller.viewing.album import Album
+from controller.viewing.feed import Feed
 from controller.viewing.server import Server
 from realtime.clock import now_ns
+from tests.controller import viewing_things
 
 
 def opening(session: str, folder: str = "/sessions/there", mode: str = "VIRTUAL") -> Opening:
     """The first page of a session that nobody has run."""
-    return Opening(
-        mode=mode,
-        session=session,
-        folder=folder,
-        rig="quick",
-        task="cooperation",
-        subjects=("m1", "m2"),
-        day=1,
-        minutes=30.0,
-        trials=None,
-        start_ns=1,
-        epoch_ns=1,
-        states=["ITI"],
-        machines=[-1],
-        stages_ns=[1],
-        schedule="fixed",
-        devices=[],
-        lines={},
-        lasers=(False, False),
-        lit_share=0.0,
-        calibrated=(False, False),
-        free_ms=(40.0, 40.0),
-        test_ms=100.0,
-        brains=False,
-    )
+    return viewing_things.opening(session=session, folder=folder, mode=mode, rig="quick")
 
 
 def setup(rig: str) -> Setup:
     """A session that is being set up."""
-    return Setup(rig, f"{rig}.toml", "VIRTUAL", "cooperation", ("m1", "m2"), 1, 30.0, None, "sessions", "1 s", [], [])
+    return viewing_things.setup(rig=rig, rig_path=f"{rig}.toml", mode="VIRTUAL")
 
 
 @dataclass
@@ -95,23 +73,32 @@ class Shown:
 
 
 @contextmanager
-def serving(feed: Shown, address: str, listen: tuple[str, Lock] | None = None) -> Iterator[Shown]:
-    """Serve a feed while the block runs."""
+def served(
+    feed: Feed, address: str, listen: tuple[str, Lock] | None = None, turn_s: Callable[[], float] = lambda: 0.01
+) -> Iterator[Server]:
+    """The server of viewers, turned in a thread while the block runs."""
     ending = threading.Event()
 
     def serve() -> None:
         while not ending.is_set():
-            server.turn(0.0 if feed.flood else 0.01)
+            server.turn(turn_s())
 
     with Bus() as bus:
         server = Server(bus, feed, address, listen)
         thread = threading.Thread(target=serve, name="server of viewers")
         thread.start()
         try:
-            yield feed
+            yield server
         finally:
             ending.set()
             thread.join()
+
+
+@contextmanager
+def serving(feed: Shown, address: str, listen: tuple[str, Lock] | None = None) -> Iterator[Shown]:
+    """Serve a feed while the block runs."""
+    with served(feed, address, listen, lambda: 0.0 if feed.flood else 0.01):
+        yield feed
 
 
 def until(condition: Callable[[], object], what: str, within_s: float = 10.0) -> None:

@@ -1,17 +1,12 @@
 """A recorded session as viewers see it: whatever way one comes to a moment, it shows what the log says of it."""
 
 import fcntl
-import re
 import shutil
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from controller import rigfile
-from controller.calibration import Calibration
-from controller.fast import run
 from controller.log import LOG_NAME, Clock, LogAbsentError, LogReader, LogTooNewError, LogWriter, NotALogError
 from controller.messages import Frame, Request, Subspace, Synchrony
 from controller.messages.view import (
@@ -32,19 +27,18 @@ from controller.messages.view import (
 from controller.neural.channels import NEURAL_TOPICS
 from controller.neural.logged import read_neural
 from controller.recorder import NOTES_TOPIC, NoteMessage
-from controller.session import Order
 from controller.viewing.album import Album
 from controller.viewing.ledger import PAGE_EVENTS, Ledger
 from controller.viewing.logged import FASTEST, LEAP_NS, Logged
 from controller.viewing.recording import NotReplayableError, Recording, StillRunningError
 from controller.viewing.still import still
 from realtime.records import EVENT, NS_PER_S, Kind, Outcome
+from tests.controller.virtual_sessions import with_small_brains
 from tests.realtime.kernels import COMPILED_HERE
 
 pytestmark = pytest.mark.skipif(
     not COMPILED_HERE, reason="compilation is switched off: minutes of brains take too long"
 )
-HOUSE = Path(__file__).resolve().parents[2]
 MINUTES = 3
 UNSHOWN = (Kind.CLOCK, Kind.HEALTH, Kind.TIMER)
 
@@ -52,12 +46,7 @@ UNSHOWN = (Kind.CLOCK, Kind.HEALTH, Kind.TIMER)
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     """A session of three minutes with small brains, in virtual time."""
-    text = (HOUSE / "rigs" / "virtual.toml").read_text(encoding="utf-8")
-    for key, cells in (("cells_a", 6), ("cells_b", 5)):
-        text = re.sub(rf"^{key} = \d+", f"{key} = {cells}", text, flags=re.M)
-    rig = rigfile.parse(text, "small.toml")
-    out = tmp_path_factory.mktemp("sessions")
-    return run(Order(rig, text, "small.toml", ("A", "B"), 1, MINUTES, None, 3, True, out, Calibration())).folder
+    return with_small_brains(tmp_path_factory.mktemp("sessions"), MINUTES)
 
 
 @pytest.fixture

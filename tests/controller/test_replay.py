@@ -2,12 +2,10 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,11 +13,8 @@ import pytest
 import zmq
 from click.testing import CliRunner
 
-from controller import rigfile
 from controller.bus import Addresses, Bus, Poller, make_folder, receive_now, receive_parts, remove_folder
-from controller.calibration import Calibration
 from controller.cli import duetto
-from controller.fast import run
 from controller.log import LOG_NAME, Clock, LogAbsentError, LogReader, LogWriter, read_neural
 from controller.messages import Frame, encode_neural
 from controller.messages.view import (
@@ -37,16 +32,15 @@ from controller.messages.view import (
 )
 from controller.replay import REPLAY_NAME, Pace, replay
 from controller.replay_window import INTERRUPTED, show_replay
-from controller.session import Order
 from controller.viewing.logged import Logged
 from controller.viewing.server import Server
 from realtime.clock import now_ns
 from realtime.errors import DuettoError
 from realtime.records import EVENT, NS_PER_MS, NS_PER_S
+from tests.controller.virtual_sessions import with_small_brains
 from tests.realtime.kernels import COMPILED_HERE
 
 pytestmark = pytest.mark.skipif(not COMPILED_HERE, reason="compilation is switched off: a minute takes too long")
-HOUSE = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "controller.cli", "replay"]
 SECONDS = 12
 
@@ -54,13 +48,7 @@ SECONDS = 12
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     """A session of twelve seconds with small brains, in virtual time."""
-    text = (HOUSE / "rigs" / "virtual.toml").read_text(encoding="utf-8")
-    for key, cells in (("cells_a", 6), ("cells_b", 5)):
-        text = re.sub(rf"^{key} = \d+", f"{key} = {cells}", text, flags=re.M)
-    rig = rigfile.parse(text, "small.toml")
-    out = tmp_path_factory.mktemp("sessions")
-    order = Order(rig, text, "small.toml", ("A", "B"), 1, SECONDS / 60, None, 3, True, out, Calibration())
-    return run(order).folder
+    return with_small_brains(tmp_path_factory.mktemp("sessions"), SECONDS / 60)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 
 from controller.messages import Frame, Synchrony
-from controller.messages.view import Chance, Note, Records, Remark, Storage, Trials, decode_view, encode_view
+from controller.messages.view import Chance, Device, Note, Records, Remark, Storage, Trials, decode_view, encode_view
 from controller.viewing.album import MOST_REMARKS, RECENT_NS, Album, Thinned
 from realtime.records import EVENT, NS_PER_S, no_events
 from tests.controller.viewing_things import opening, row
@@ -30,11 +30,13 @@ def test_a_message_comes_back_as_the_bytes_that_are_sent_on() -> None:
 
 def test_the_opening_comes_first_and_only_the_last_of_each_state_is_kept() -> None:
     album = Album()
+    devices, lines = [Device("board", "reference_board", "/dev/ttyACM0")], {"poke_a": "board pin 0"}
+    first = opening(session="s1", devices=devices, lines=lines)
     album.take(Storage(1, 0, 0, 0, 0, 0.0, 0, 0))
-    album.take(opening(session="s1"))
+    album.take(first)
     album.take(Storage(2, 0, 0, 0, 0, 0.0, 0, 0))
     assert [one.disk_free_bytes for one in kept(album, Storage)] == [2]
-    assert decode_view(album.everything()[0]) == opening(session="s1")
+    assert decode_view(album.everything()[0]) == first
 
 
 def test_frames_of_the_last_minute_are_kept_for_each_animal() -> None:

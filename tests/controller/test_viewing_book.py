@@ -8,9 +8,8 @@ import pytest
 from controller import plan as plans
 from controller import rigfile
 from controller.calibration import Calibration
-from controller.fast import run
 from controller.log import LOG_NAME, LogReader
-from controller.session import Order, read_plan
+from controller.session import read_plan
 from controller.viewing.book import UNSHOWN, Book, shown, states_with
 from controller.viewing.sums import Sums
 from realtime.machine import Action
@@ -27,26 +26,18 @@ from realtime.records import (
     Outcome,
     no_events,
 )
+from tests.controller.virtual_sessions import VIRTUAL, changed, record
 from tests.realtime.kernels import COMPILED_HERE
 
 pytestmark = pytest.mark.skipif(not COMPILED_HERE, reason="compilation is switched off: ten minutes take too long")
-HOUSE = Path(__file__).resolve().parents[2]
+OFTEN_LIT = {"fraction = 0.1667": "fraction = 0.5", "min_plain_between = 2": "min_plain_between = 0"}
+SOME_SHAM = {"sham_fraction = 0.0": "sham_fraction = 0.3"}
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     """Ten minutes of the virtual rig, half of the trials chosen for light and a third of those sham."""
-    text = (HOUSE / "rigs" / "virtual.toml").read_text(encoding="utf-8")
-    text = text.replace("fraction = 0.1667", "fraction = 0.5").replace("min_plain_between = 2", "min_plain_between = 0")
-    text = text.replace("sham_fraction = 0.0", "sham_fraction = 0.3")
-    output = tmp_path_factory.mktemp("book")
-    rig = rigfile.parse(text, "book.toml")
-    return run(
-        Order(
-            rig=rig, rig_text=text, rig_path="book.toml", subjects=("m1", "m2"), day=1, minutes=10.0, trials=None,
-            seed=3, fast=True, output=output,
-        )
-    ).folder  # fmt: skip
+    return record(tmp_path_factory.mktemp("book"), 10.0, OFTEN_LIT | SOME_SHAM, ("m1", "m2"))
 
 
 @pytest.fixture(scope="module")
@@ -219,8 +210,7 @@ def test_two_rewards_by_hand_of_which_one_is_refused_are_one(plan) -> None:
 @pytest.fixture(scope="module")
 def alone() -> plans.Plan:
     """A plan of two animals that work independently of each other, with every second trial chosen for light."""
-    text = (HOUSE / "rigs" / "virtual.toml").read_text(encoding="utf-8").replace('"cooperation" ', '"independent" ')
-    text = text.replace("fraction = 0.1667", "fraction = 0.5").replace("min_plain_between = 2", "min_plain_between = 0")
+    text = changed(VIRTUAL.read_text(encoding="utf-8"), OFTEN_LIT | {'"cooperation" ': '"independent" '})
     return plans.make(
         rigfile.parse(text, "alone.toml"), seed=3, day=1, minutes=10.0, trials=None, volumes=Calibration()
     )

@@ -89,6 +89,11 @@ class Viewer:
     def say(self, message) -> None:
         self.socket.send(encode_view(message))
 
+    def come(self):
+        """Say hello, and hear everything."""
+        self.say(Hello(PROTOCOL, "test"))
+        return self.hear()
+
     def hear(self, kind=Batch, turns: int = 500):
         """The next message of a kind, as its head and its views; the server turns meanwhile."""
         for _ in range(turns):
@@ -122,8 +127,7 @@ def test_a_viewer_that_says_hello_gets_everything_and_then_only_what_is_new() ->
         feed.waiting = 3
         server.turn(0.0)
         viewer = Viewer(context, address, server)
-        viewer.say(Hello(PROTOCOL, "test"))
-        head, views = viewer.hear()
+        head, views = viewer.come()
         assert (head.number, head.anew, [view.t_ns for view in views]) == (1, True, [1, 2, 3])
         feed.waiting = 2
         head, views = viewer.hear()
@@ -145,8 +149,7 @@ def test_what_was_waiting_when_a_viewer_came_is_not_told_twice() -> None:
 def test_a_viewer_hears_what_time_it_is_even_where_nothing_is_new() -> None:
     with served(Ticker()) as (server, context, address):
         viewer = Viewer(context, address, server)
-        viewer.say(Hello(PROTOCOL, "test"))
-        viewer.hear()
+        viewer.come()
         head, views = viewer.hear()
         assert (head.number, views) == (2, [])
 
@@ -193,8 +196,7 @@ def test_a_wish_reaches_the_feed_and_its_answer_has_its_number() -> None:
     feed = Ticker()
     with served(feed) as (server, context, address):
         viewer = Viewer(context, address, server)
-        viewer.say(Hello(PROTOCOL, "test"))
-        viewer.hear()
+        viewer.come()
         viewer.say(Wish(9, Request("reward", "A")))
         viewer.say(Steer(10, "seek", 3.5))
         assert viewer.hear(Reply)[0] == Reply(9, Answer(True, "done"))
@@ -217,16 +219,14 @@ def test_garbage_is_counted_and_hurts_nobody() -> None:
         viewer = Viewer(context, address, server)
         viewer.socket.send(b"\xc1 not msgpack")
         viewer.socket.send_multipart([b"two", b"parts"])
-        viewer.say(Hello(PROTOCOL, "test"))
-        viewer.hear()
+        viewer.come()
         assert server.garbage == 2
 
 
 def test_a_viewer_that_says_goodbye_is_told_nothing_more() -> None:
     with served(Ticker()) as (server, context, address):
         viewer = Viewer(context, address, server)
-        viewer.say(Hello(PROTOCOL, "test"))
-        viewer.hear()
+        viewer.come()
         viewer.say(Bye())
         viewer.say(Ping(1, 1))
         viewer.hear(Pong)
@@ -236,8 +236,7 @@ def test_a_viewer_that_says_goodbye_is_told_nothing_more() -> None:
 def falls_behind(server: Server, feed: Ticker, frozen: Viewer, awake: Viewer) -> int:
     """One viewer stops to read until it is behind, and then reads again; return how much it was sent meanwhile."""
     for viewer in (frozen, awake):
-        viewer.say(Hello(PROTOCOL, "test"))
-        viewer.hear()
+        viewer.come()
     sent = heard = 0
     while not server.behind:
         feed.waiting, sent = 1, sent + 1
@@ -363,8 +362,7 @@ def test_a_text_that_is_no_utf_8_is_garbage_and_hurts_nobody() -> None:
         viewer = Viewer(context, address, server)
         viewer.socket.send(b"\x83\xa4type\xa5hello\xa8protocol\x01\xa3who\xa2\xff\xfe")
         viewer.socket.send(b"\x82\xa4type\xa3bye\xa1x" + b"\x91" * 100_000)
-        viewer.say(Hello(PROTOCOL, "test"))
-        viewer.hear()
+        viewer.come()
         assert server.garbage == 2
 
 
@@ -377,8 +375,7 @@ def test_who_is_allowed_no_more_is_told_nothing_more_and_who_still_is_begins_ane
     with served(feed, (there, lock)) as (server, context, _):
         viewers = [Viewer(context, there, server, keys=(*who, server_keys[0])) for who in (anna, ben)]
         for viewer in viewers:
-            viewer.say(Hello(PROTOCOL, "test"))
-            viewer.hear()
+            viewer.come()
         allowed[0] = {anna[0], ben[0], "another"}
         server.turn(0.0)
         assert server.viewers == 2
@@ -399,8 +396,7 @@ def test_a_feed_that_begins_anew_tells_everyone_everything_again() -> None:
     feed = Ticker()
     with served(feed) as (server, context, address):
         viewer = Viewer(context, address, server)
-        viewer.say(Hello(PROTOCOL, "test"))
-        viewer.hear()
+        viewer.come()
         feed.waiting, feed.anew = 2, True
         head, views = viewer.hear()
         assert (head.anew, head.number, [view.t_ns for view in views]) == (True, 1, [1, 2])

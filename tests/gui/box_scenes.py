@@ -5,6 +5,7 @@ import numpy as np
 from controller.messages.view import Counts, Opening, Records, TrialRow
 from gui.scene import Scene
 from realtime.records import NO_ANIMAL, NS_PER_S, Events, Kind, Line, Outcome, Role, no_events
+from tests.controller import viewing_things
 
 STATES = ["IDLE", "ITI", "READY", "A_FIRST", "B_FIRST", "SUCCESS", "MISS", "OMISSION", "REWARD", "PAUSED", "FINISHED"]
 START_NS = 1_000_000_000_000
@@ -12,46 +13,20 @@ A, B = 0, 1
 
 
 def opening(**changed: object) -> Opening:
-    fields: dict[str, object] = {
-        "mode": "LIVE",
-        "session": "s",
-        "folder": "/s",
-        "rig": "bench",
-        "task": "cooperation",
+    box: dict[str, object] = {
         "subjects": ("m341", "m342"),
-        "day": 1,
-        "minutes": 30.0,
-        "trials": None,
         "start_ns": START_NS,
-        "epoch_ns": 0,
         "states": STATES,
-        "machines": [NO_ANIMAL],
         "stages_ns": [3 * NS_PER_S],
         "schedule": "fixed",
-        "devices": [],
         "lines": {line.name.lower(): f"board pin {line.value}" for line in Line if line != Line.ARM},
-        "lasers": (True, True),
         "lit_share": 0.0,
-        "calibrated": (False, False),
-        "free_ms": (30.0, 30.0),
-        "test_ms": 200.0,
-        "brains": False,
     }
-    return Opening(**{**fields, **changed})  # type: ignore[arg-type]
+    return viewing_things.opening(**(box | changed))
 
 
 def counts(**changed: object) -> Counts:
-    fields: dict[str, object] = dict.fromkeys(Counts.__struct_fields__, 0)
-    pairs = ("pokes", "licks", "rewards", "free", "open_s", "lit_s", "lit", "control")
-    fields |= dict.fromkeys(pairs, (0, 0)) | {
-        "water_ul": (None, None),
-        "free_ul": (None, None),
-        "faults": {},
-        "states": [1],
-    }
-    fields |= {"outcomes": {outcome.name: 0 for outcome in Outcome}, "armed": False, "finished": False}
-    fields["window_ns"] = 3 * NS_PER_S
-    return Counts(**{**fields, **changed})  # type: ignore[arg-type]
+    return viewing_things.counts(**({"states": [1]} | changed))
 
 
 def event(kind: Kind, at_s: float, *, line: int = 0, state: str = "IDLE", value: float = 0.0, trial: int = 0) -> Events:
@@ -77,7 +52,8 @@ def ended(trial: int, outcome: Outcome, at_s: float, machine: int = 0) -> Events
 
 def row(trial: int, outcome: Outcome, end_s: float, machine: int = 0) -> TrialRow:
     end_ns = START_NS + round(end_s * NS_PER_S)
-    return TrialRow(machine, trial, end_ns, None, NO_ANIMAL, None, end_ns, int(outcome), 3 * NS_PER_S, "none")
+    nobody = {"first_ns": None, "first": NO_ANIMAL, "lag_ns": None}
+    return viewing_things.row(trial, outcome, machine=machine, opened_ns=end_ns, end_ns=end_ns, **nobody)
 
 
 def scene_with(*events: Events, now_s: float, about: Opening | None = None, known: Counts | None = None) -> Scene:

@@ -2,11 +2,17 @@
 
 import os
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PyQt6.QtCore import QCoreApplication, QEvent
+from PyQt6.QtWidgets import QApplication
+from pyqtgraph import PlotDataItem
+from pytestqt.qtbot import QtBot
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -15,12 +21,14 @@ from controller.fast import run
 from controller.messages.view import decode_view
 from controller.session import Order
 from controller.viewing.still import still
+from gui.panel import Panel
 from gui.scene import Scene
 from gui.theme import DARK, Theme, apply
 from tests.realtime.kernels import COMPILED_HERE
 
 HOUSE = Path(__file__).resolve().parents[2]
 MINUTES = 10
+Panels = Callable[[type[Panel], int, int], Callable[..., Panel]]
 
 
 def order_of(rig: str, output: Path, minutes: float, seed: int = 5) -> Order:
@@ -84,3 +92,62 @@ def theme(qapp: object) -> Theme:
     """The dark palette, applied."""
     apply(qapp, DARK)  # type: ignore[arg-type]
     return DARK
+
+
+def let_go() -> None:
+    """Have Qt delete now what is to be deleted later.
+
+    Else Python's collector may take a window apart at any moment, piece by piece: Qt then asks a table's model for its
+    rows whose entries are gone, and whichever test runs by then fails.
+    """
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_waits_to_be_deleted() -> Iterator[None]:
+    """End each test with its widgets gone."""
+    yield
+    let_go()
+
+
+@pytest.fixture
+def panels(qtbot: QtBot, theme: Theme) -> Panels:
+    """Makes what shows scenes in panels of a kind, as large as is said or else as large as most tests need them."""
+    kept: list[Panel] = []  # qtbot keeps no panel alive
+
+    def of(kind: type[Panel], usual_width: int, usual_height: int) -> Callable[..., Panel]:
+        def show(scene: Scene, width: int = usual_width, height: int = usual_height) -> Panel:
+            panel = kind(scene, theme)
+            qtbot.addWidget(panel)
+            kept.append(panel)
+            panel.resize(width, height)
+            panel.show()
+            return panel
+
+        return show
+
+    return of
+
+
+@pytest.fixture
+def drawn(panels: Panels, qapp: QApplication) -> Panels:
+    """The same with panels that know their room and have drawn everything."""
+
+    def of(kind: type[Panel], usual_width: int, usual_height: int) -> Callable[..., Panel]:
+        made = panels(kind, usual_width, usual_height)
+
+        def show(scene: Scene, *size: int) -> Panel:
+            panel = made(scene, *size)
+            qapp.processEvents()
+            panel.refresh()
+            return panel
+
+        return show
+
+    return of
+
+
+def marks(item: PlotDataItem) -> list[tuple[float, int]]:
+    """Where a plot's item stands: x and y of each of its marks, in order."""
+    x, y = item.getData()
+    return sorted(zip(np.round(x, 6).tolist(), y.tolist(), strict=True))

@@ -2,41 +2,23 @@
 
 from typing import Any
 
-import msgspec
-
-from controller.messages.view import Counts, Opening, Problem, Setup, Standing
+from controller.messages.view import Problem
 from gui.scene import Scene
 from realtime.records import NS_PER_S
+from tests.controller.viewing_things import STATES, changed, counts, opening, setup, standing
 
 START_NS = 5 * NS_PER_S
-STATES = ["IDLE", "ITI", "READY", "A_FIRST", "B_FIRST", "SUCCESS", "MISS", "OMISSION", "PAUSED", "FINISHED"]
-
-OPENING = Opening(
-    mode="LIVE",
+OPENING = opening(
     session="2026-11-22_091500_m1-m2_day7",
     folder="sessions/2026-11-22_091500_m1-m2_day7",
-    rig="bench",
-    task="cooperation",
-    subjects=("m1", "m2"),
     day=7,
-    minutes=30.0,
-    trials=None,
     start_ns=START_NS,
     epoch_ns=1_795_339_462 * NS_PER_S,
-    states=STATES,
-    machines=[-1],
-    stages_ns=[3 * NS_PER_S, 3 * NS_PER_S // 2, 3 * NS_PER_S // 4],
-    schedule="days",
-    devices=[],
-    lines={},
-    lasers=(True, True),
     lit_share=1 / 6,
     calibrated=(True, False),
     free_ms=(30.0, 25.5),
-    test_ms=200.0,
-    brains=False,
 )
-COUNTS = Counts(
+COUNTS = counts(
     t_ns=START_NS + 600 * NS_PER_S,
     started_ns=START_NS,
     pokes=(50, 51),
@@ -54,39 +36,14 @@ COUNTS = Counts(
     states=[2],
     window_ns=3 * NS_PER_S // 2,
     armed=True,
-    finished=False,
-    uncertain_ns=0,
-    late=0,
-    gaps=0,
-    faults={},
 )
-STANDING = Standing(
-    t_ns=START_NS + 600 * NS_PER_S, phase="running", elapsed_s=600.0, processes=[], said=[], n_said=0, away=[]
-)
-SETUP = Setup(
-    rig="bench",
-    rig_path="/home/lab/rigs/bench.toml",
-    mode="LIVE",
-    task="cooperation",
-    subjects=("m1", "m2"),
-    day=7,
-    minutes=30.0,
-    trials=None,
-    output="sessions",
-    window="1.5 s, stage 2 of 3",
-    problems=[],
-    remarks=[],
-)
+STANDING = standing(t_ns=START_NS + 600 * NS_PER_S, elapsed_s=600.0)
+SETUP = setup(day=7, window="1.5 s, stage 2 of 3")
 PROBLEMS = [
     Problem("subjects", "A and B have the same name; name two animals"),
     Problem("minutes", "0 min is no session; give at least 0.02"),
     Problem("output", "/data cannot be written; choose another folder"),
 ]
-
-
-def changed(struct: Any, **fields: Any) -> Any:
-    """The same message but for some of its fields."""
-    return msgspec.structs.replace(struct, **fields)
 
 
 def say(scene: Scene, *messages: Any) -> Scene:

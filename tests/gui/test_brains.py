@@ -27,6 +27,7 @@ from gui.scene import Scene
 from gui.scene.spans import MOST_SPANS, Spans
 from gui.theme import LIGHT, Theme
 from realtime.records import Kind, Line, Outcome, no_events
+from tests.controller import viewing_things
 from tests.gui.conftest import scene_of
 
 S_NS = 1_000_000_000
@@ -67,32 +68,8 @@ def frame(animal: str, i: int, values: list[float]) -> Frame:
 
 
 def opening(session: str = "made-up", brains: bool = True) -> Opening:
-    return Opening(
-        mode="LIVE",
-        session=session,
-        folder="",
-        rig="r",
-        task="cooperation",
-        subjects=("x", "y"),
-        day=1,
-        minutes=30.0,
-        trials=None,
-        start_ns=S_NS,
-        epoch_ns=0,
-        states=[],
-        machines=[-1],
-        stages_ns=[],
-        schedule="fixed",
-        devices=[],
-        lines={},
-        lasers=(False, False),
-        lit_share=0.0,
-        calibrated=(False, False),
-        free_ms=(0.0, 0.0),
-        test_ms=0.0,
-        brains=brains,
-        rates_hz=(10.0, 10.0),
-    )
+    known: dict = {"start_ns": S_NS, "states": [], "stages_ns": [], "lasers": (False, False), "lit_share": 0.0}
+    return viewing_things.opening(session=session, brains=brains, rates_hz=(10.0, 10.0), **known)
 
 
 @cache

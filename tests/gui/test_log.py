@@ -18,6 +18,7 @@ from gui.parts.wording import _ACTS, _FAULTS, act_sentence, fault_sentence, line
 from gui.scene import Scene
 from gui.theme import OUTCOME_MARKS
 from realtime.records import NS_PER_S, Events, Fault, Kind, Level, Line, Operator, Outcome, no_events
+from tests.controller import viewing_things
 from tests.gui.conftest import scene_of
 from tests.gui.sessions import OPENING, START_NS, changed, say
 
@@ -34,19 +35,9 @@ def event(kind: Kind, at_s: float, value: float, *, line: int = 0, source: int =
 
 
 def row(trial: int, at_s: float, outcome: Outcome = Outcome.SUCCESS, **fields: object) -> TrialRow:
-    plain = TrialRow(
-        machine=0,
-        trial=trial,
-        opened_ns=START_NS,
-        first_ns=START_NS,
-        first=0,
-        lag_ns=404_000_000,
-        end_ns=START_NS + round(at_s * NS_PER_S),
-        outcome=int(outcome),
-        window_ns=1_500_000_000,
-        light="none",
-    )
-    return changed(plain, **fields)
+    times = {"opened_ns": START_NS, "first_ns": START_NS, "end_ns": START_NS + round(at_s * NS_PER_S)}
+    told = {"lag_ns": 404_000_000, "window_ns": 1_500_000_000}
+    return viewing_things.row(trial, outcome, **(times | told | fields))
 
 
 def told(*events: Events) -> Scene:
@@ -59,15 +50,8 @@ def column(panel: EventList, number: int = SENTENCE) -> list[str]:
 
 
 @pytest.fixture
-def panel_of(qtbot, theme):
-    def make(scene: Scene, width: int = 800, height: int = 300) -> EventList:
-        panel = EventList(scene, theme)
-        qtbot.addWidget(panel)
-        panel.resize(width, height)
-        panel.show()
-        return panel
-
-    return make
+def panel_of(panels):
+    return panels(EventList, 800, 300)
 
 
 def click(qtbot, button: QPushButton) -> None:

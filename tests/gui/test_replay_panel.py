@@ -10,7 +10,8 @@ from PyQt6.QtGui import QKeySequence, QShortcut
 from controller.log import read_events
 from controller.messages.view import Note, Overview, Span, Steer
 from gui.panels.replay import NOTHING, SPEEDS, ReplayPanel
-from gui.parts.timeline import Scale, blocks_of, precise, signs_of, tick_s, time_of_day
+from gui.parts.figures import clock_time, precise
+from gui.parts.timeline import Scale, blocks_of, signs_of, tick_s
 from gui.scene import Scene
 from realtime.records import NS_PER_MS, NS_PER_S, Fault, Kind, Operator, Outcome, host_event
 from tests.gui.conftest import scene_of
@@ -297,7 +298,7 @@ def test_everything_is_within_the_panel_whatever_its_size(panel, qapp, width, he
 def test_times_are_written_in_few_and_round_steps():
     assert [tick_s(720.0, 1500.0), tick_s(21_600.0, 1500.0), tick_s(21_600.0, 300.0)] == [60, 1800, 7200]
     assert [precise(0.04), precise(59.96), precise(3725.5)] == ["0:00.0", "1:00.0", "1:02:05.5"]
-    assert time_of_day(1_700_000_000 * NS_PER_S) == time.strftime("%H:%M:%S", time.localtime(1_700_000_000))
+    assert clock_time(1_700_000_000 * NS_PER_S) == time.strftime("%H:%M:%S", time.localtime(1_700_000_000))
 
 
 def test_a_strip_goes_from_times_to_places_and_back_within_the_session():

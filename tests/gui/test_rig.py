@@ -23,6 +23,7 @@ from gui.scene import Scene
 from gui.scene.own import Own
 from realtime.loop import bin_edges_ns
 from realtime.records import NS_PER_S, Fault, Flag
+from tests.controller import viewing_things
 from tests.gui.conftest import scene_of
 from tests.gui.sessions import COUNTS, OPENING
 
@@ -35,9 +36,7 @@ def process(name: str, stage: str = "ready", silent_s: float = 0.05, alive: bool
 
 
 def standing(*processes: Process, away: tuple[str, ...] = (), phase: str = "running") -> Standing:
-    return Standing(
-        t_ns=NS_PER_S, phase=phase, elapsed_s=60.0, processes=list(processes), said=[], n_said=0, away=list(away)
-    )
+    return viewing_things.standing(phase=phase, processes=list(processes), away=list(away))
 
 
 def storage(**changed: float) -> Storage:
@@ -71,15 +70,8 @@ def fact(part: FactList, name: str) -> Fact:
 
 
 @pytest.fixture
-def panel_of(qtbot, theme):
-    def make(scene: Scene, width: int = 800, height: int = 500) -> Rig:
-        panel = Rig(scene, theme)
-        qtbot.addWidget(panel)
-        panel.resize(width, height)
-        panel.show()
-        return panel
-
-    return make
+def panel_of(panels):
+    return panels(Rig, 800, 500)
 
 
 def test_the_panel_is_found_and_stands_below():

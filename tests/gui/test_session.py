@@ -24,16 +24,14 @@ from tests.realtime.kernels import COMPILED_HERE
 
 
 @pytest.fixture
-def shown(qtbot, theme):
+def shown(panels):
     """Shows a scene in the panel, and keeps what it asks in its list ``wanted``."""
+    made = panels(SessionPanel, 420, 640)
 
-    def show(scene: Scene, width: int = 420, height: int = 640) -> SessionPanel:
-        panel = SessionPanel(scene, theme)
+    def show(scene: Scene, *size: int) -> SessionPanel:
+        panel = made(scene, *size)
         panel.wanted = []
         panel.asked.connect(panel.wanted.append)
-        qtbot.addWidget(panel)
-        panel.resize(width, height)
-        panel.show()
         panel.anew()
         panel.refresh()
         return panel
@@ -44,6 +42,12 @@ def shown(qtbot, theme):
 def press(qtbot, *buttons: QAbstractButton) -> None:
     for button in buttons:
         qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def note(qtbot, panel: SessionPanel, text: str) -> None:
+    """Write a note and send it."""
+    panel.notes.field.setText(text)
+    press(qtbot, panel.notes.add)
 
 
 def cells(panel: SessionPanel, row: str) -> tuple[str, str]:
@@ -411,8 +415,7 @@ def test_a_note_stays_in_the_field_until_it_is_in_the_log(shown, qtbot):
 
 def test_a_refused_note_may_be_sent_again(shown, qtbot):
     panel = shown(running())
-    panel.notes.field.setText("dried it")
-    press(qtbot, panel.notes.add)
+    note(qtbot, panel, "dried it")
     panel.answered("the loop does not take events; the session is ending", False)
     assert panel.notes.field.text() == "dried it"
     press(qtbot, panel.notes.add)
@@ -422,8 +425,7 @@ def test_a_refused_note_may_be_sent_again(shown, qtbot):
 def test_a_note_that_never_came_may_be_sent_again_after_five_seconds(shown, qtbot):
     scene = running()
     panel = shown(scene)
-    panel.notes.field.setText("dried it")
-    press(qtbot, panel.notes.add)
+    note(qtbot, panel, "dried it")
     scene.local_ns = 5 * NS_PER_S
     press(qtbot, panel.notes.add)
     assert panel.wanted == [Request("note", text="dried it")] * 2
@@ -432,8 +434,7 @@ def test_a_note_that_never_came_may_be_sent_again_after_five_seconds(shown, qtbo
 def test_what_is_written_meanwhile_is_not_lost(shown, qtbot):
     scene = running()
     panel = shown(scene)
-    panel.notes.field.setText("first")
-    press(qtbot, panel.notes.add)
+    note(qtbot, panel, "first")
     panel.notes.field.setText("second")
     say(scene, Note(1, START_NS, "first"))
     panel.refresh()
@@ -444,8 +445,7 @@ def test_what_is_written_meanwhile_is_not_lost(shown, qtbot):
 
 def test_an_empty_note_asks_nothing(shown, qtbot):
     panel = shown(running())
-    panel.notes.field.setText("   ")
-    press(qtbot, panel.notes.add)
+    note(qtbot, panel, "   ")
     assert panel.wanted == []
 
 

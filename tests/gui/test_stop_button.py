@@ -19,6 +19,19 @@ def stop(qtbot, theme):
     return button
 
 
+def in_a_window(qtbot, *parts: QWidget) -> QWidget:
+    """A window that has these parts, one above the other, and the keyboard."""
+    window = QWidget()
+    layout = QVBoxLayout(window)
+    for part in parts:
+        layout.addWidget(part)
+    qtbot.addWidget(window)
+    window.show()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    return window
+
+
 def luminance(name: str) -> float:
     """Relative luminance by WCAG 2."""
     colour = QColor(name)
@@ -52,15 +65,9 @@ def test_every_press_asks_again_in_every_state(stop, qtbot):
 
 @pytest.mark.parametrize("key", [Qt.Key.Key_Space, Qt.Key.Key_Return])
 def test_no_everyday_key_stops_a_session_not_even_after_a_click_on_it(qtbot, theme, key):
-    window, times = QWidget(), []
-    layout = QVBoxLayout(window)
-    button = StopButton()
-    layout.addWidget(button)
+    button, times = StopButton(), []
     button.stopped.connect(lambda: times.append(1))
-    qtbot.addWidget(window)
-    window.show()
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
+    window = in_a_window(qtbot, button)
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     qtbot.keyClick(window.focusWidget() or window, key)
     qtbot.keyClick(window, Qt.Key.Key_Tab)
@@ -81,17 +88,11 @@ def test_a_program_that_presses_for_a_person_stops(stop):
     ],
 )
 def test_its_keys_stop_from_wherever_a_person_writes(qtbot, theme, key, modifier):
-    window = QWidget()
-    layout = QVBoxLayout(window)
     field, button, times = QLineEdit(), StopButton(), []
-    layout.addWidget(field)
-    layout.addWidget(button)
     button.stopped.connect(lambda: times.append(1))
-    qtbot.addWidget(window)
-    window.show()
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
+    window = in_a_window(qtbot, field, button)
     field.setFocus()
+    assert window.focusWidget() is field
     qtbot.keyClick(field, key, modifier)
     assert times == [1]
 

@@ -12,9 +12,8 @@ from controller import plan as plans
 from controller.log import LOG_NAME, LogReader, read_events
 from gui.panels.trials import TrialsPanel
 from gui.scene import Scene
-from gui.theme import Theme
 from realtime.records import NS_PER_S, Kind, Outcome
-from tests.gui.conftest import scene_of
+from tests.gui.conftest import marks, scene_of
 
 RAW = {"A": 0, "B": 1}
 
@@ -86,25 +85,8 @@ Shown = Callable[[Scene], TrialsPanel]
 
 
 @pytest.fixture
-def shown(qtbot, qapp, theme: Theme) -> Shown:
-    kept = []
-
-    def show(scene: Scene, width: int = 1100, height: int = 700) -> TrialsPanel:
-        panel = TrialsPanel(scene, theme)
-        qtbot.addWidget(panel)
-        kept.append(panel)
-        panel.resize(width, height)
-        panel.show()
-        qapp.processEvents()
-        panel.refresh()
-        return panel
-
-    return show
-
-
-def marks(item) -> list[tuple[float, int]]:
-    x, y = item.getData()
-    return sorted(zip(np.round(x, 6).tolist(), y.tolist(), strict=True))
+def shown(drawn) -> Shown:
+    return drawn(TrialsPanel, 1100, 700)
 
 
 def heights(item) -> list[int]:

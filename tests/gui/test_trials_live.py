@@ -6,63 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller.messages.view import Chance, Counts, Opening, Records, TrialRow, Trials
+from controller.messages.view import Chance, Counts, Records, TrialRow, Trials
 from gui.panels.trials import TrialsPanel
 from gui.scene import Scene
-from gui.theme import Theme
 from realtime.records import NS_PER_S, Kind, Outcome, no_events
-from tests.gui.conftest import scene_of
+from tests.controller import viewing_things
+from tests.controller.viewing_things import row as trial
+from tests.gui.conftest import marks, scene_of
 
 S = NS_PER_S
 STAGES_NS = [3 * S, 3 * S // 2, 3 * S // 4]
-
-
-def opening(**changes: object) -> Opening:
-    settings: dict = {
-        "mode": "VIRTUAL",
-        "session": "s",
-        "folder": "s",
-        "rig": "r",
-        "task": "cooperation",
-        "subjects": ("A", "B"),
-        "day": 1,
-        "minutes": 30.0,
-        "trials": None,
-        "start_ns": S,
-        "epoch_ns": 0,
-        "states": [],
-        "machines": [-1],
-        "stages_ns": STAGES_NS,
-        "schedule": "criterion",
-        "devices": [],
-        "lines": {},
-        "lasers": (True, True),
-        "lit_share": 0.2,
-        "calibrated": (False, False),
-        "free_ms": (30.0, 30.0),
-        "test_ms": 200.0,
-        "brains": False,
-    }
-    return Opening(**(settings | changes))
-
-
-def trial(number: int, outcome: Outcome = Outcome.SUCCESS, window_ns: int = 3 * S, **changes) -> TrialRow:
-    """Trial ``number`` opens at 10 s times its number; A pokes a second later, and B half a second after that."""
-    opened_ns = number * 10 * S
-    first_ns = None if outcome == Outcome.OMISSION else opened_ns + S
-    settings = {
-        "machine": 0,
-        "trial": number,
-        "opened_ns": opened_ns,
-        "first_ns": first_ns,
-        "first": 0,
-        "lag_ns": S // 2 if outcome == Outcome.SUCCESS else None,
-        "end_ns": opened_ns + 4 * S,
-        "outcome": int(outcome),
-        "window_ns": window_ns,
-        "light": "none",
-    }
-    return TrialRow(**(settings | changes))
 
 
 def pokes(animal: int, *times_s: float) -> Records:
@@ -79,32 +32,15 @@ def chance(t_s: float, *, trials: int = 20, low: float = 0.25, median: float = 0
 def counts(rows: list[TrialRow], lit: tuple[int, int] = (0, 0), window_ns: int = 3 * S) -> Counts:
     outcomes = {outcome.name: sum(row.outcome == outcome for row in rows) for outcome in Outcome}
     good, judged = outcomes["SUCCESS"], outcomes["SUCCESS"] + outcomes["MISS"]
-    two = {"pokes": (0, 0), "licks": (0, 0), "rewards": (0, 0), "free": (0, 0), "open_s": (0.0, 0.0)}
-    return Counts(
-        **two,
-        t_ns=0,
-        started_ns=S,
-        water_ul=(None, None),
-        free_ul=(None, None),
-        lit_s=(0.0, 0.0),
-        outcomes=outcomes,
-        lit=lit,
-        control=(good - lit[0], judged - lit[1]),
-        trial=len(rows),
-        states=[0],
-        window_ns=window_ns,
-        armed=True,
-        finished=False,
-        uncertain_ns=0,
-        late=0,
-        gaps=0,
-        faults={},
-    )
+    control = (good - lit[0], judged - lit[1])
+    known: dict = {"started_ns": S, "trial": len(rows), "window_ns": window_ns, "armed": True}
+    return viewing_things.counts(outcomes=outcomes, lit=lit, control=control, **known)
 
 
 def scene_with(*messages: object, **changes: object) -> Scene:
+    by_success: dict = {"start_ns": S, "states": [], "stages_ns": STAGES_NS, "schedule": "criterion"}
     scene = Scene()
-    for message in (opening(**changes), *messages):
+    for message in (viewing_things.opening(**(by_success | changes)), *messages):
         scene.take(message)
     return scene
 
@@ -113,25 +49,8 @@ Shown = Callable[..., TrialsPanel]
 
 
 @pytest.fixture
-def shown(qtbot, qapp, theme: Theme) -> Shown:
-    kept = []
-
-    def show(scene: Scene, width: int = 1100, height: int = 700) -> TrialsPanel:
-        panel = TrialsPanel(scene, theme)
-        qtbot.addWidget(panel)
-        kept.append(panel)
-        panel.resize(width, height)
-        panel.show()
-        qapp.processEvents()
-        panel.refresh()
-        return panel
-
-    return show
-
-
-def marks(item) -> list[tuple[float, int]]:
-    x, y = item.getData()
-    return sorted(zip(np.round(x, 6).tolist(), y.tolist(), strict=True))
+def shown(drawn) -> Shown:
+    return drawn(TrialsPanel, 1100, 700)
 
 
 # --- what comes bit by bit --------------------------------------------------------------------------------------------

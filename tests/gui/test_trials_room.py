@@ -3,20 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QTabWidget
 
-from controller import rigfile
-from controller.fast import run
 from controller.log import LOG_NAME, read_events
-from controller.session import Order
 from gui.panels.trials import ALL, TrialsPanel
 from gui.scene import Scene
-from gui.theme import Theme
 from realtime.records import NS_PER_S, Kind, Outcome
-from tests.gui.conftest import HOUSE, scene_of
+from tests.controller.virtual_sessions import record
+from tests.gui.conftest import marks, scene_of
 from tests.realtime.kernels import COMPILED_HERE
 
 S = NS_PER_S
@@ -24,31 +20,14 @@ Shown = Callable[..., TrialsPanel]
 
 
 @pytest.fixture
-def shown(qtbot, qapp, theme: Theme) -> Shown:
-    kept = []
-
-    def show(scene: Scene, width: int = 1100, height: int = 700) -> TrialsPanel:
-        panel = TrialsPanel(scene, theme)
-        qtbot.addWidget(panel)
-        kept.append(panel)
-        panel.resize(width, height)
-        panel.show()
-        qapp.processEvents()
-        panel.refresh()
-        return panel
-
-    return show
-
-
-def marks(item) -> list[tuple[float, int]]:
-    x, y = item.getData()
-    return sorted(zip(np.round(x, 6).tolist(), y.tolist(), strict=True))
+def shown(drawn) -> Shown:
+    return drawn(TrialsPanel, 1100, 700)
 
 
 # --- each animal alone ------------------------------------------------------------------------------------------------
 
 
-LIMIT = ("trial_limit_s = 60.0", "trial_limit_s = 5.0")
+SOON_OMITTED = {"trial_limit_s = 60.0": "trial_limit_s = 5.0"}
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +35,8 @@ def independent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of eight minutes in which each poke pays by itself, without light, and who dawdles omits."""
     if not COMPILED_HERE:
         pytest.skip("compilation is switched off")
-    text = (HOUSE / "rigs" / "virtual.toml").read_text(encoding="utf-8")
-    for old, new in (('"cooperation"  ', '"independent"  '), ("fraction = 0.1667", "fraction = 0.0"), LIMIT):
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    path = tmp_path_factory.mktemp("independent") / "rig.toml"
-    path.write_text(text, encoding="utf-8")
-    loaded = rigfile.read(path)
-    settings = {"subjects": ("m12", "m13"), "day": 1, "minutes": 8.0, "trials": None, "seed": 3, "fast": True}
-    order = Order(rig=loaded.rig, rig_text=loaded.text, rig_path=str(path), output=path.parent, **settings)
-    return run(order).folder
+    changes = {'"cooperation"  ': '"independent"  ', "fraction = 0.1667": "fraction = 0.0"} | SOON_OMITTED
+    return record(tmp_path_factory.mktemp("independent"), 8.0, changes, ("m12", "m13"))
 
 
 def test_each_animal_alone_has_a_curve_of_its_own_and_rows_that_say_whose_they_are(independent: Path, shown: Shown):

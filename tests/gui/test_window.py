@@ -20,8 +20,9 @@ from gui.parts.entry_table import SENTENCE
 from gui.window import LOST_NS, MainWindow
 from realtime.clock import now_ns
 from realtime.records import NS_PER_S, Kind, Line, Outcome
+from tests.controller.serving import served
 from tests.gui.sessions import COUNTS, OPENING, STANDING, START_NS, changed
-from tests.gui.windows import complete, logged_at, opened, place, replayed, served, turned
+from tests.gui.windows import complete, logged_at, opened, place, replayed, turned
 
 AT_S = 480.0
 BY_FOCUS = ("Up", "Down", "Delete")

@@ -1,6 +1,5 @@
 """Whole windows on a real server: nothing between the log and the panels is left out."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,13 +8,13 @@ from typing import Any
 from PyQt6.QtCore import QSettings
 from PyQt6.QtWidgets import QApplication
 
-from controller.bus import Addresses, Bus, make_folder, remove_folder
+from controller.bus import Addresses, make_folder, remove_folder
 from controller.messages.view import Steer
-from controller.viewing.feed import Feed
 from controller.viewing.logged import Logged
-from controller.viewing.server import Server
 from gui.link import Link
 from gui.window import MainWindow
+from tests.controller.serving import served
+from tests.gui.conftest import let_go
 
 
 @contextmanager
@@ -26,26 +25,6 @@ def place() -> Iterator[str]:
         yield Addresses(folder).view
     finally:
         remove_folder(folder)
-
-
-@contextmanager
-def served(feed: Feed, address: str) -> Iterator[Server]:
-    """The server of viewers, turned in a thread while the block runs."""
-    ending = threading.Event()
-    with Bus() as bus:
-        server = Server(bus, feed, address)
-
-        def serve() -> None:
-            while not ending.is_set():
-                server.turn(0.01)
-
-        thread = threading.Thread(target=serve, name="server of viewers")
-        thread.start()
-        try:
-            yield server
-        finally:
-            ending.set()
-            thread.join()
 
 
 @contextmanager
@@ -88,6 +67,7 @@ def opened(
         window.close()
         window.deleteLater()
         application.processEvents()
+        let_go()
 
 
 def turned(qtbot: Any, window: MainWindow, condition: Callable[[], object], timeout_ms: int = 20_000) -> None:
