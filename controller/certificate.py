@@ -18,7 +18,7 @@ from realtime.records import WITHHELD, Events, Flag, Kind, Line
 
 PERCENTILES: Final = (50.0, 99.0, 99.9)
 US: Final = 1000.0
-_ON_A_PATH: Final = (Kind.POKE_IN, Kind.COMMAND, Kind.VALVE_ON)
+_ON_A_PATH: Final = (Kind.POKE_IN, Kind.COMMAND, Kind.VALVE_ON, Kind.VALVE_OFF)
 _MOST_POKES: Final = 10_000
 """Pokes that a reward may still follow from: it follows within a window of seconds."""
 
@@ -64,6 +64,7 @@ class RewardPaths:
         self.paths: list[tuple[float, float, float, float]] = []
         self._waiting: dict[int, tuple[float, float, float]] = {}
         self._pokes: dict[int, float] = {}
+        self._open: set[int] = set()
         self._overtaken = 0
 
     @property
@@ -81,12 +82,16 @@ class RewardPaths:
                 if len(self._pokes) > _MOST_POKES:
                     del self._pokes[next(iter(self._pokes))]
             elif kind == Kind.COMMAND and line in (Line.VALVE_A, Line.VALVE_B) and event["value"] > 0:
-                if event["flags"] & withheld or t_ns not in self._pokes:
-                    continue
+                if event["flags"] & withheld or t_ns not in self._pokes or line in self._open:
+                    continue  # a valve that is open, by hand, stays so for longer: that is no edge
                 self._overtaken += line in self._waiting
                 self._waiting[line] = (float(t_ns), self._pokes[t_ns], float(event["arrival_ns"]))
-            elif kind == Kind.VALVE_ON and line in self._waiting:
-                self.paths.append((*self._waiting.pop(line), float(t_ns)))
+            elif kind == Kind.VALVE_OFF:
+                self._open.discard(line)
+            elif kind == Kind.VALVE_ON:
+                self._open.add(line)
+                if line in self._waiting:
+                    self.paths.append((*self._waiting.pop(line), float(t_ns)))
 
 
 def reward_paths(events: Events) -> tuple[NDArray[np.float64], int]:

@@ -13,6 +13,7 @@ from realtime.records import NEVER_NS, NS_PER_MS, WITHHELD, Events, Kind, Line
 EDGE_NS: Final = 150 * NS_PER_MS
 """A command's way to a device, the device's own delay, and the edge's way back take less than this."""
 _ON: Final = (Kind.VALVE_ON, Kind.LASER_ON)
+_OFF: Final = (Kind.VALVE_OFF, Kind.LASER_OFF)
 
 
 def lines_watched(rig: Rig) -> tuple[Line, ...]:
@@ -33,6 +34,9 @@ class EdgeWatch:
     def __init__(self, lines: Iterable[Line]) -> None:
         self._lines = frozenset(int(line) for line in lines)
         self._owed: dict[int, int] = {}
+        self._on: set[int] = set()
+        self._ends_ns: dict[int, int] = {}
+        """Until when the commands so far keep each line on at the latest."""
 
     def add(self, events: Events) -> None:
         """Take events in loop order."""
@@ -43,12 +47,21 @@ class EdgeWatch:
             if line not in self._lines:
                 continue
             if kind == Kind.COMMAND and not event["flags"] & WITHHELD:
-                if event["value"] > 0:
-                    self._owed.setdefault(line, int(event["arrival_ns"]) + EDGE_NS)
-                else:
-                    self._owed.pop(line, None)
+                self._command(line, int(event["arrival_ns"]), int(event["value"]))
             elif kind in _ON:
+                self._on.add(line)
                 self._owed.pop(line, None)
+            elif kind in _OFF:
+                self._on.discard(line)
+
+    def _command(self, line: int, sent_ns: int, length_ns: int) -> None:
+        """Wait for the edge of a command, unless it lengthens a pulse: then none follows."""
+        if length_ns == 0:
+            self._owed.pop(line, None)
+            return
+        if line not in self._on or sent_ns >= self._ends_ns.get(line, 0):
+            self._owed.setdefault(line, sent_ns + EDGE_NS)
+        self._ends_ns[line] = max(self._ends_ns.get(line, 0), sent_ns + length_ns + EDGE_NS)
 
     def due_ns(self) -> int:
         """Return when the next edge is overdue, or NEVER_NS."""

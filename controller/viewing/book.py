@@ -16,15 +16,15 @@ from controller.calibration import Calibration, curve_of
 from controller.messages.view import Counts, Light, TrialRow
 from controller.plan import Plan
 from controller.tally import Tally
+from controller.viewing.valve import Valve
 from realtime.machine import Action
-from realtime.records import NO_ANIMAL, NS_PER_MS, NS_PER_S, WITHHELD, Events, Fault, Flag, Kind, Line, Outcome, Role
+from realtime.records import NO_ANIMAL, NS_PER_MS, WITHHELD, Events, Fault, Flag, Kind, Line, Outcome, Role
 
 UNSHOWN: Final = (Kind.CLOCK, Kind.HEALTH, Kind.TIMER)
 """Kinds that no viewer needs: most of a journal."""
 EDGE_WAIT_NS: Final = 50 * NS_PER_MS
 """How long a trial's row waits for the laser's own edge, which may follow the outcome."""
-FREE_NS: Final = NS_PER_S
-"""How long a reward by hand may take until its valve says that it opened; then none comes of it any more."""
+VALVES: Final = (Line.VALVE_A, Line.VALVE_B)
 UNOPENED: Final = (Fault.DEVICE_REFUSED, Fault.DEVICE_GAP, Fault.DEVICE_DUTY, Fault.EDGE_MISSING)
 """Faults of a line after which a valve that was told to open has not."""
 
@@ -82,7 +82,6 @@ class Book:
     tally: Tally = field(init=False)
     pokes_ns: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
     licks: list[int] = field(default_factory=lambda: [0, 0])
-    free: list[int] = field(default_factory=lambda: [0, 0])
     water_ul: list[float | None] = field(default_factory=lambda: [None, None])
     free_ul: list[float | None] = field(default_factory=lambda: [None, None])
     gaps: int = 0
@@ -91,10 +90,7 @@ class Book:
     _marking: frozenset[int] = field(init=False)
     _open: list[_Open] = field(init=False)
     _held: list[tuple[int, _Open]] = field(default_factory=list)
-    _free_due: dict[int, list[int]] = field(default_factory=dict)
-    """When the loop sent each valve the rewards by hand that it has not given yet [ns]."""
-    _free_now: set[int] = field(default_factory=set)
-    """Valves that are open for a reward by hand."""
+    _valves: dict[int, Valve] = field(default_factory=lambda: {line: Valve() for line in VALVES})
     _on_ns: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,12 +144,12 @@ class Book:
         elif kind == Kind.STATE:
             self._enter(line, int(event["state"]), t_ns)
         elif kind == Kind.COMMAND:
-            if flags & Flag.FREE and not flags & WITHHELD and line // 2 == Role.VALVE:
-                self._free_due.setdefault(line, []).append(arrival_ns)
+            if line in VALVES and event["value"] > 0 and not flags & WITHHELD:
+                self._valves[line].sent(arrival_ns, int(event["value"]), by_hand=bool(flags & Flag.FREE))
         elif Kind.VALVE_ON <= kind <= Kind.LASER_OFF:
             self._edge(kind, t_ns, arrival_ns, line)
-        elif kind == Kind.FAULT and animal == line % 2 and int(event["value"]) in UNOPENED:
-            self._free_due[line] = self._free_due.get(line, [])[:-1]  # without an animal, its line would be a device
+        elif kind == Kind.FAULT and line in VALVES and animal == line % 2 and int(event["value"]) in UNOPENED:
+            self._valves[line].refused()  # without an animal, its line would be a device
 
     def _enter(self, who: int, state: int, t_ns: int) -> None:
         """A machine entered a state."""
@@ -175,13 +171,6 @@ class Book:
         for who, one in (*enumerate(self._open), *waiting):
             one.lit = one.lit or self._judges(who, animal)
 
-    def _opens_freely(self, line: int, arrival_ns: int) -> bool:
-        """Return whether a valve that opened gives a reward by hand, which then is due no more."""
-        due = [sent_ns for sent_ns in self._free_due.pop(line, []) if arrival_ns - sent_ns <= FREE_NS]
-        if due:
-            self._free_due[line] = due[1:]
-        return bool(due)
-
     def _edge(self, kind: int, t_ns: int, arrival_ns: int, line: int) -> None:
         """An output changed, by the device's own word."""
         animal = line % 2
@@ -189,18 +178,21 @@ class Book:
             self._on_ns[line] = t_ns
             if kind == Kind.LASER_ON:
                 self._light(animal)
-            elif self._opens_freely(line, arrival_ns):
-                self.free[animal] += 1
-                self._free_now.add(line)
+            else:
+                self._valves[line].opened(t_ns, arrival_ns)
             return
         on_ns = self._on_ns.pop(line, None)
-        entry = self.calibration.valve(Line(line)) if kind == Kind.VALVE_OFF else None
-        if entry is not None and on_ns is not None:
-            given_ul = curve_of(entry).output((t_ns - on_ns) / NS_PER_MS)
-            self.water_ul[animal] = (self.water_ul[animal] or 0.0) + given_ul
-            if line in self._free_now:
-                self.free_ul[animal] = (self.free_ul[animal] or 0.0) + given_ul
-        self._free_now.discard(line)
+        if kind == Kind.VALVE_OFF and on_ns is not None:
+            self._pour(line, t_ns - on_ns, self._valves[line].closed(t_ns))
+
+    def _pour(self, line: int, open_ns: int, by_hand: float) -> None:
+        """A valve was open for so long, a share of it by hand: that is water, if the valve is calibrated."""
+        entry, animal = self.calibration.valve(Line(line)), line % 2
+        if entry is None:
+            return
+        given_ul = curve_of(entry).output(open_ns / NS_PER_MS)
+        self.water_ul[animal] = (self.water_ul[animal] or 0.0) + given_ul
+        self.free_ul[animal] = (self.free_ul[animal] or 0.0) + given_ul * by_hand
 
     def _end(self, who: int, event: np.void) -> None:
         """A trial ended: make its row, which waits for the laser's edge."""
@@ -252,7 +244,7 @@ class Book:
             pokes=_pair(tally.pokes),
             licks=_pair(self.licks),
             rewards=_pair(tally.rewards),
-            free=_pair(self.free),
+            free=(self._valves[Line.VALVE_A].by_hand, self._valves[Line.VALVE_B].by_hand),
             open_s=(tally.open_s[0], tally.open_s[1]),
             water_ul=(self.water_ul[0], self.water_ul[1]),
             free_ul=(self.free_ul[0], self.free_ul[1]),

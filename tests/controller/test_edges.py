@@ -78,3 +78,29 @@ def test_a_second_command_does_not_put_off_what_the_first_one_owes():
     edges.add(event(Kind.COMMAND, Line.LASER_A, 0, NS_PER_S))
     edges.add(event(Kind.COMMAND, Line.LASER_A, EDGE_NS - 1, NS_PER_S))
     assert edges.overdue(EDGE_NS) == [Line.LASER_A]
+
+
+def test_a_command_that_lengthens_a_pulse_owes_no_edge():
+    edges = watch()
+    edges.add(event(Kind.COMMAND, Line.LASER_A, 0, NS_PER_S))
+    edges.add(event(Kind.LASER_ON, Line.LASER_A, 5))
+    edges.add(event(Kind.COMMAND, Line.LASER_A, NS_PER_S // 2, NS_PER_S))
+    assert edges.due_ns() == NEVER_NS
+    edges.add(event(Kind.LASER_OFF, Line.LASER_A, NS_PER_S))
+    edges.add(event(Kind.COMMAND, Line.LASER_A, 2 * NS_PER_S, NS_PER_S))
+    assert edges.overdue(2 * NS_PER_S + EDGE_NS) == [Line.LASER_A]
+
+
+def test_a_copy_that_says_on_for_longer_than_was_told_hides_no_missing_edge():
+    edges = watch()
+    edges.add(event(Kind.COMMAND, Line.LASER_A, 0, NS_PER_S))
+    edges.add(event(Kind.LASER_ON, Line.LASER_A, 5))
+    edges.add(event(Kind.COMMAND, Line.LASER_A, NS_PER_S + EDGE_NS, NS_PER_S))
+    assert edges.overdue(NS_PER_S + 2 * EDGE_NS) == [Line.LASER_A]
+
+
+def test_an_edge_that_nobody_told_does_not_hide_a_missing_one():
+    edges = watch()
+    edges.add(event(Kind.LASER_ON, Line.LASER_A, 0))
+    edges.add(event(Kind.COMMAND, Line.LASER_A, 10, NS_PER_S))
+    assert edges.overdue(10 + EDGE_NS) == [Line.LASER_A]

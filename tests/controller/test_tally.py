@@ -150,6 +150,16 @@ def test_a_free_reward_is_no_answer_to_a_poke():
     assert (len(paths), missing) == (0, 0)
 
 
+def test_an_earned_reward_of_a_valve_that_is_open_by_hand_misses_no_edge():
+    opened = no_events(1)
+    opened["kind"], opened["line"], opened["t_ns"] = Kind.VALVE_ON, Line.VALVE_A, 95 * MS
+    paths, missing = reward_paths(np.concatenate([opened, a_success(None, 103.0)]))
+    assert (len(paths), missing) == (1, 0)
+    closed = opened.copy()
+    closed["kind"], closed["t_ns"] = Kind.VALVE_OFF, 99 * MS
+    assert reward_paths(np.concatenate([opened, closed, a_success(None, 103.0)]))[1] == 1
+
+
 def test_a_session_without_rewards_has_a_certificate_that_says_so():
     found = certificate(no_events(0), np.zeros((len(Measure), 256), np.int64), {}, {})
     assert found["beam_to_edge"] == {"n": 0}

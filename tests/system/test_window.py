@@ -115,14 +115,14 @@ def test_every_button_is_seen_in_the_log(quick_rig, run_session) -> None:
     session.wait_for_trials(1)
     with watching(view_of(session)) as watcher:
         watcher.wait_for(lambda: watcher.scene.counts is not None, "counts")
-        assert watcher.ask(Request("reward", "A")).done
-        assert watcher.ask(Request("reward", "B")).done
         assert watcher.ask(Request("note", text="mouse B sneezed")).done
         assert watcher.ask(Request("disarm")).done
         assert not watcher.ask(Request("laser", "A")).done
         assert watcher.ask(Request("arm")).done
         assert watcher.ask(Request("pause")).done
         watcher.wait_for(lambda: session.status().get("state") == "PAUSED", "pause")
+        assert watcher.ask(Request("reward", "A")).done
+        assert watcher.ask(Request("reward", "B")).done
         watcher.wait_for(lambda: watcher.ask(Request("laser", "B")).done, "laser test")
         watcher.wait_for(lambda: watcher.scene.last_off_ns.get(Line.LASER_B, 0) > 0, "end of the laser test")
         watcher.wait_for(lambda: watcher.ask(Request("resume")).done, "resume")
@@ -133,7 +133,7 @@ def test_every_button_is_seen_in_the_log(quick_rig, run_session) -> None:
     events = read_events(session.folder / LOG_NAME)
     people = events[events["kind"] == Kind.OPERATOR]["value"].astype(int).tolist()
     wanted = [
-        Operator.FREE_REWARD, Operator.FREE_REWARD, Operator.NOTE, Operator.DISARM, Operator.ARM, Operator.PAUSE,
+        Operator.NOTE, Operator.DISARM, Operator.ARM, Operator.PAUSE, Operator.FREE_REWARD, Operator.FREE_REWARD,
         Operator.LASER_TEST, Operator.RESUME, Operator.STOP,
     ]  # fmt: skip
     assert people[people.index(Operator.START) + 1 :][: len(wanted)] == wanted
