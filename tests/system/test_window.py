@@ -20,6 +20,7 @@ from controller.messages.view import Choice
 from controller.verify import verify
 from gui.link import Link
 from gui.scene import Scene
+from hardware.emulators.pty_link import PtyLink
 from realtime.records import Flag, Kind, Line, Operator
 from tests.system.conftest import ROOT, Session
 
@@ -255,33 +256,40 @@ def at_the_form(session: Session, known: set[str]) -> str:
     return endpoint
 
 
-def test_a_stop_right_after_the_start_is_not_lost(quick_rig, run_session) -> None:
+@pytest.fixture
+def slow_rig(quick_rig: Path) -> Iterator[Path]:
+    """The rig of the quick mice with a second board, which is silent: for seconds a start waits for it to speak."""
+    with PtyLink.open() as silent:
+        board = f'[devices.silent]\ndriver = "reference_board"\nport = "{silent.path}"\n\n[lines]'
+        quick_rig.write_text(quick_rig.read_text(encoding="utf-8").replace("[lines]", board), encoding="utf-8")
+        yield quick_rig
+
+
+BEFORE_THE_RECEPTION_CLOSES, BETWEEN_IT_AND_THE_SESSION, IN_ITS_START, LATER_IN_IT = 0.0, 0.1, 0.4, 1.0
+
+
+def test_a_stop_right_after_the_start_is_not_lost(slow_rig, run_session) -> None:
     known = set(find_views())
-    session = run_session(quick_rig, "--minutes", 1, "--seed", 3, **OFFSCREEN)
+    session = run_session(slow_rig, "--minutes", 1, "--seed", 3, **OFFSCREEN)
     with watching(at_the_form(session, known)) as watcher:
         watcher.wait_for(lambda: watcher.scene.setup is not None, "form")
-        for pause_s in (
-            0.0,
-            0.1,
-            0.4,
-            1.0,
-        ):  # before the reception closes, between it and the session, and in its start
+        for pause_s in (BEFORE_THE_RECEPTION_CLOSES, BETWEEN_IT_AND_THE_SESSION, IN_ITS_START, LATER_IN_IT):
             assert watcher.ask(Request("start")).done
             Poller().wait(pause_s)
             answer = watcher.ask(Request("stop"))
             assert answer.done, answer.sentence
-            watcher.wait_for(
-                lambda: (
-                    watcher.scene.opening is None
-                    and watcher.scene.setup is not None
-                    and not watcher.scene.setup.starting
-                ),
-                "form again",
-            )
+            watcher.wait_for(lambda: at_rest(watcher.scene), f"form again after {pause_s} s and {answer.sentence!r}")
             assert not session.output.exists() or not any(session.output.iterdir())
         for window_process in windows_of(session):
             window_process.terminate()
-    assert session.end()[0] == 1
+    status, _, said = session.end()
+    assert status == 1
+    assert "0:00 of 1 min" not in said, "a session has begun"
+
+
+def at_rest(scene: Scene) -> bool:
+    """Whether the form is shown, and nothing starts."""
+    return scene.opening is None and scene.setup is not None and not scene.setup.starting
 
 
 def test_ctrl_c_right_after_the_start_is_not_lost(quick_rig, run_session) -> None:
