@@ -14,10 +14,12 @@ from typing import Final
 from PyQt6.QtCore import QSettings, QtMsgType, qInstallMessageHandler
 from PyQt6.QtWidgets import QApplication
 
+from gui import zoom
 from gui.keys import keys_from
 from gui.link import Link, LinkError
+from gui.remembered import Remembered
 from gui.report import write_report
-from gui.window import MainWindow
+from gui.window import MainWindow, screen_size
 from realtime.errors import DuettoError
 from realtime.records import NS_PER_S
 
@@ -63,18 +65,18 @@ def run(arguments: argparse.Namespace, deadline_s: float) -> int:
 
     Raises
     ------
-    LinkError, NobodyAnswers, NoScreenshot, NoSize
+    LinkError, NobodyAnswers, NoScreenshot, NoSize, NotStartedAgain
         As their names say.
     """
     size = _size(arguments.size)
+    picture = arguments.screenshot is not None
+    settings = None if picture else settings_file()
+    application = application_for(settings)
     link = Link(arguments.endpoint, keys_from(arguments.keys, arguments.server_key))
     try:
         await_first(link, deadline_s)
         qInstallMessageHandler(_quietly)
-        there = QApplication.instance()
-        application = there if isinstance(there, QApplication) else QApplication(["duetto"])
-        picture = arguments.screenshot is not None
-        window = MainWindow(application, link, None if picture else settings_file(), arguments.theme)
+        window = MainWindow(application, link, settings, arguments.theme)
         window.resize(*size)
         if picture:
             return _draw_into(window, application, arguments.screenshot, arguments.at)
@@ -86,9 +88,38 @@ def run(arguments: argparse.Namespace, deadline_s: float) -> int:
         window.start()
         if arguments.report is not None:
             write_report(window, arguments.report)
-        return application.exec()
+        status = application.exec()
     finally:
         link.close()
+    if window.wanted_zoom is not None:
+        zoom.start_again(window.wanted_zoom)
+    return status
+
+
+def application_for(settings: QSettings | None) -> QApplication:
+    """Return Qt's application, which draws as large as a person chose last, or else as suits the screen.
+
+    What suits the screen is known only when Qt has started: where that is another size, the process starts again in it.
+    """
+    there = QApplication.instance()
+    if isinstance(there, QApplication):
+        return there
+    remembered = Remembered(settings).zoom
+    if remembered is not None and not zoom.is_chosen():
+        zoom.put_on(remembered)
+    application = QApplication(["duetto"])
+    screen = QApplication.primaryScreen()
+    if settings is None or screen is None:
+        return application
+    room, now = screen_size(screen), zoom.current()
+    wanted = now
+    if not zoom.is_chosen() and not zoom.has_own_scale():
+        wanted = zoom.suiting(room, screen.devicePixelRatio())
+    elif now > zoom.PLAIN and not zoom.fits(now, room):
+        wanted = zoom.PLAIN
+    if wanted != now:
+        zoom.start_again(wanted)
+    return application
 
 
 def _quietly(kind: QtMsgType, _context: object, message: str | None) -> None:

@@ -54,7 +54,7 @@ def arrange(window: QMainWindow, docks: Mapping[str, QDockWidget], panels: Mappi
 
 def _strips(members: list[str], panels: Mapping[str, Panel]) -> list[list[str]]:
     """Return the rows below the columns: what only some modes have gets a row of its own."""
-    special = [name for name in members if getattr(panels[name], "modes", None)]
+    special = [name for name in members if panels[name].modes]
     usual = [name for name in members if name not in special]
     return [[name] for name in special] + ([usual] if usual else [])
 
@@ -79,9 +79,7 @@ def _give_sizes(
 ) -> None:
     """Share the window's width and height out."""
     width, height = max(1, window.width()), max(1, window.height())
-    shares = [
-        BAR if getattr(panels[strip[0]], "modes", None) else BOTTOM_SMALL if small else BOTTOM for strip in strips
-    ]
+    shares = [BAR if panels[strip[0]].modes else BOTTOM_SMALL if small else BOTTOM for strip in strips]
     rows = [docks[columns[0][0]], *(docks[strip[0]] for strip in strips)]
     below = [min(MOST_PX, round(height * share)) for share in shares]
     heights = [height - sum(below), *below]
@@ -101,5 +99,5 @@ def _give_sizes(
 
 def _of(area: str, panels: Mapping[str, Panel], mode: str) -> list[str]:
     """Return the panels of an area that are of use in this mode, topmost first."""
-    chosen = [panel for panel in panels.values() if panel.area == area and mode in getattr(panel, "modes", (mode,))]
+    chosen = [panel for panel in panels.values() if panel.area == area and panel.is_useful(mode)]
     return [panel.name for panel in sorted(chosen, key=lambda panel: panel.order)]

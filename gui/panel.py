@@ -45,6 +45,8 @@ class Panel(QWidget):
         How often it is drawn at most.
     key
         The shortcut that brings it to the front.
+    modes
+        In which modes it is of use, such as "REPLAY"; empty for every one.
     """
 
     asked = pyqtSignal(object)
@@ -55,11 +57,17 @@ class Panel(QWidget):
     stretch: ClassVar[int] = 1
     rate_hz: ClassVar[float] = 4.0
     key: ClassVar[str] = ""
+    modes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, scene: Scene, theme: Theme) -> None:
         super().__init__()
         self.scene = scene
         self.theme = theme
+
+    @classmethod
+    def is_useful(cls, mode: str) -> bool:
+        """Return whether there is something to see in it in a mode."""
+        return not cls.modes or mode in cls.modes
 
     def anew(self) -> None:
         """Begin with an empty sheet: another session, or another moment of a log."""

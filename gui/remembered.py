@@ -1,4 +1,4 @@
-"""What the window remembers from one time to the next: where it stood, how its panels stood, and its colours.
+"""What the window remembers from one time to the next: where it stood, its panels' layout, its colours, its zoom.
 
 Nothing in the file is trusted: what cannot be read is as if it had never been written.
 """
@@ -7,9 +7,12 @@ from typing import Final
 
 from PyQt6.QtCore import QByteArray, QSettings
 
+from gui.zoom import STEPS
+
 GEOMETRY: Final = "geometry"
 THEME: Final = "theme"
 LAYOUTS: Final = "layouts"
+ZOOM: Final = "zoom"
 
 
 class Remembered:
@@ -32,6 +35,12 @@ class Remembered:
         return said if isinstance(said, str) else ""
 
     @property
+    def zoom(self) -> float | None:
+        """How large a person had everything drawn, one of :data:`gui.zoom.STEPS`; None where nobody has said."""
+        said = self._read(ZOOM)
+        return next((step for step in STEPS if isinstance(said, str) and said == f"{step:g}"), None)
+
+    @property
     def geometry(self) -> QByteArray | None:
         """Where the window stood."""
         said = self._read(GEOMETRY)
@@ -50,6 +59,11 @@ class Remembered:
         """Remember the window's colours."""
         if self._settings is not None:
             self._settings.setValue(THEME, shade)
+
+    def keep_zoom(self, zoom: float) -> None:
+        """Remember how large everything is to be drawn."""
+        if self._settings is not None:
+            self._settings.setValue(ZOOM, f"{zoom:g}")
 
     def write(self, geometry: QByteArray) -> None:
         """Write down where the window stands, and all layouts that it has had."""

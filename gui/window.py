@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from PyQt6.QtCore import QSettings, Qt, QTimer
-from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
+from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QScreen, QShortcut
 from PyQt6.QtWidgets import QApplication, QDockWidget, QMainWindow, QToolBar, QWidget
 
 from controller.messages import Request
@@ -25,6 +25,7 @@ from gui.parts.help_overlay import HelpOverlay
 from gui.remembered import Remembered
 from gui.scene import Scene
 from gui.theme import THEMES, Theme, apply
+from gui.zoom import Size, current, stepped
 from realtime.clock import now_ns
 from realtime.records import NS_PER_MS, NS_PER_S
 
@@ -35,6 +36,8 @@ LOST_NS: Final = 2 * NS_PER_S
 PLAIN: Final = "session"
 """The name of the layout that has only panels which every mode has."""
 FAILED: Final = "⚠ failed"
+NO_LARGER: Final = "this screen has no room for larger letters"
+NO_SMALLER: Final = "letters cannot be made smaller than this"
 
 
 class MainWindow(QMainWindow):
@@ -57,6 +60,8 @@ class MainWindow(QMainWindow):
         When this window first knew everything, by this computer's clock; 0 before [ns].
     failed
         Names of the panels that could not be drawn, and are not drawn again before everything comes anew.
+    wanted_zoom
+        How large it is to be drawn when it is opened again; None where it was closed for good.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class MainWindow(QMainWindow):
         self._application, self.link, self._remembered = application, link, Remembered(settings)
         self.complete_ns = 0
         self.failed: set[str] = set()
+        self.wanted_zoom: float | None = None
         self._told: tuple[str, bool] | None = None
         self._mode = ""
         self._banner_ns = self._own_ns = 0
@@ -157,12 +163,12 @@ class MainWindow(QMainWindow):
 
     def _is_useful(self, name: str) -> bool:
         """Return whether a panel is of use in this mode."""
-        return self._mode in getattr(self.panels[name], "modes", (self._mode,))
+        return self.panels[name].is_useful(self._mode)
 
     @property
     def _layout_name(self) -> str:
         """The name of this mode's layout: by which panels it has that others do not."""
-        special = [name for name, panel in self.panels.items() if hasattr(panel, "modes") and self._is_useful(name)]
+        special = [name for name, panel in self.panels.items() if panel.modes and self._is_useful(name)]
         return "-".join(special) or PLAIN
 
     def _make_shortcuts(self) -> list[QShortcut]:
@@ -172,6 +178,8 @@ class MainWindow(QMainWindow):
             self._shortcut("Shift+?", self.toggle_help),
             self._shortcut("Ctrl+T", self.toggle_theme),
             self._shortcut("F11", self.toggle_full_screen),
+            *(self._shortcut(keys, lambda: self.zoom(larger=True)) for keys in ("Ctrl++", "Ctrl+=")),
+            self._shortcut("Ctrl+-", lambda: self.zoom(larger=False)),
             self._shortcut("Ctrl+0", self.arrange),
             self._shortcut("Ctrl+Q", self.close),
         ]
@@ -201,6 +209,7 @@ class MainWindow(QMainWindow):
             ("F1 or ?", "this help"),
             ("Ctrl+T", "light or dark"),
             ("F11", "full screen"),
+            ("Ctrl++ and Ctrl+-", "larger and smaller letters; the window opens anew"),
             ("Ctrl+0", "every panel back to its place"),
             ("Ctrl+Q", "close the window; the session goes on"),
         ]
@@ -230,6 +239,24 @@ class MainWindow(QMainWindow):
     def toggle_full_screen(self) -> None:
         """Fill the screen, or stop filling it."""
         self.showNormal() if self.isFullScreen() else self.showFullScreen()
+
+    def zoom(self, *, larger: bool) -> None:
+        """Draw everything a step larger or smaller: the window closes, and whoever runs it opens it again."""
+        wanted = stepped(current(), screen_size(self.screen()), larger=larger)
+        if wanted is None:
+            self.tell(NO_LARGER if larger else NO_SMALLER, warn=False)
+            return
+        self._remembered.keep_zoom(wanted)
+        if self.link is None or not self.link.contact.heard_ns or self._contact(now_ns()) is not None or self._is_over:
+            self.tell("nobody serves this session any more: what opens next is drawn in that size", warn=False)
+            return
+        self.wanted_zoom = wanted
+        self.close()
+
+    @property
+    def _is_over(self) -> bool:
+        standing = self.scene.standing
+        return standing is not None and standing.phase == "ended"
 
     def toggle_theme(self) -> None:
         """Change between light and dark; everything is made anew in the other colours and stays where it is."""
@@ -261,7 +288,7 @@ class MainWindow(QMainWindow):
     def bring(self, name: str) -> None:
         """Bring a panel to the front, opened if it was closed."""
         if not self._is_useful(name):
-            modes = " and ".join(getattr(self.panels[name], "modes", ()))
+            modes = " and ".join(self.panels[name].modes)
             self.tell(f"the {self.panels[name].title} panel is of use in {modes} only", warn=False)
             return
         self._docks[name].show()
@@ -371,8 +398,7 @@ class MainWindow(QMainWindow):
         contact = self.link.contact
         if contact.refusal:
             return contact.refusal
-        standing = self.scene.standing
-        if standing is not None and standing.phase == "ended":
+        if self._is_over:
             return None
         if not contact.heard_ns:
             return f"no word from {self.link.endpoint} yet; still trying"
@@ -421,6 +447,13 @@ class MainWindow(QMainWindow):
         """Keep the help over the whole window."""
         super().resizeEvent(event)
         self.overlay.setGeometry(self.rect())
+
+
+def screen_size(screen: QScreen | None) -> Size:
+    """Return the width and height of a screen as they would be without a zoom [px]."""
+    if screen is None:
+        return (0.0, 0.0)
+    return (screen.size().width() * current(), screen.size().height() * current())
 
 
 def _is_stop(asked: object) -> bool:
