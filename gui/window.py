@@ -209,7 +209,8 @@ class MainWindow(QMainWindow):
             ("F1 or ?", "this help"),
             ("Ctrl+T", "light or dark"),
             ("F11", "full screen"),
-            ("Ctrl++ and Ctrl+-", "larger and smaller letters; the window opens anew"),
+            ("Ctrl++ or Ctrl+=", "everything larger; the window opens anew"),
+            ("Ctrl+-", "everything smaller"),
             ("Ctrl+0", "every panel back to its place"),
             ("Ctrl+Q", "close the window; the session goes on"),
         ]
