@@ -1,14 +1,39 @@
-"""What every test has: nothing may be left running, and warnings are errors."""
+"""What every test has: nothing may be left running, warnings are errors, and sessions of others are not seen."""
 
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 for _name in ("DISPLAY", "WAYLAND_DISPLAY"):
     os.environ.pop(_name, None)  # no test opens a window on the screen of whoever runs it
+
+TESTS = Path(__file__).resolve().parent
+ALONE = ("system", "benchmarks", "peers", "test_docs.py", "test_driver_page.py", "test_duetto_script.py")
+"""Where tests are that start whole sessions, whose timing counts: nothing runs beside them."""
+RUNTIME = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have sockets made in a folder of this process, whose name is short enough for a socket's address."""
+    config.stash[RUNTIME] = os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="d-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take it away."""
+    shutil.rmtree(config.stash[RUNTIME], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that have to be alone."""
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in ALONE:
+            item.add_marker(pytest.mark.alone)
 
 
 def _descendants() -> set[psutil.Process]:

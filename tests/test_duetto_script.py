@@ -32,6 +32,7 @@ case "$1 $2" in
     ;;
 *)
     printf '%s\\n' "pid $$" "in $PWD" "path ${{PYTHONPATH-unset}}" "safe ${{PYTHONSAFEPATH-unset}}" "$@"
+    [ ! -e "$STAGE/tests-end" ] || exit "$(cat "$STAGE/tests-end")"
     exit 7
     ;;
 esac
@@ -42,6 +43,8 @@ APT_GET = '#!/bin/sh\nprintf \'%s\\n\' "$*" >>"$STAGE/apt"\nrm -f "$STAGE/no-ens
 
 LIBRARIES = tuple(re.findall(r"(lib[\w.+-]+\.so[.\d]*)=", (ROOT / "duetto").read_text(encoding="utf-8")))
 """Those that the window needs."""
+SIDE_BY_SIDE = ["-m", "pytest", "--numprocesses", "auto", "--dist", "loadfile", "-m", "not alone"]
+ALONE = ["-m", "pytest", "-m", "alone"]
 UNPINNED = ("PyQt6",)
 """Which version there is follows the system's C library."""
 
@@ -244,7 +247,7 @@ def test_libraries_that_the_window_lacks_are_named_in_one_line_and_the_start_goe
 def test_a_missing_compiler_is_named_once_and_the_tests_run_all_the_same(checkout: Checkout) -> None:
     (checkout.bin / "gcc").unlink()
     status, out, err = checkout.start("test")
-    assert (status, out.splitlines()[-1]) == (7, "pytest")
+    assert (status, out.splitlines()[4:]) == (7, SIDE_BY_SIDE)
     assert "duetto: missing on this system, please run: sudo apt-get install gcc" in err
     assert "duetto: going on without\n" in err
     assert checkout.start("test")[2] == ""
@@ -259,6 +262,22 @@ def test_the_tests_run_in_the_checkout_with_their_extra_packages_and_serve_later
     assert status == 7
     checkout.start("run")
     assert checkout.noted("pip") == ["-m pip install --quiet --constraint constraints.txt --editable .[test]"]
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_all_tests_are_those_side_by_side_and_then_those_alone_even_where_one_has_failed(
+    checkout: Checkout, end: int
+) -> None:
+    (checkout.stage / "tests-end").write_text(str(end))
+    status, out, _ = checkout.start("test")
+    words = [line for line in out.splitlines() if line.split()[0] not in ("pid", "in", "path", "safe")]
+    assert (status, words) == (end, SIDE_BY_SIDE + ALONE)
+
+
+def test_tests_that_are_broken_off_are_not_followed_by_others(checkout: Checkout) -> None:
+    (checkout.stage / "tests-end").write_text("2")
+    status, out, _ = checkout.start("test")
+    assert (status, out.splitlines()[4:]) == (2, SIDE_BY_SIDE)
 
 
 def test_a_failed_install_shows_pips_last_lines_and_the_next_start_tries_again(checkout: Checkout) -> None:

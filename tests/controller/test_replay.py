@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -57,13 +59,13 @@ def session(original, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def sockets(tmp_path, monkeypatch):
+def sockets(monkeypatch):
     """Where the sockets' folders are made, so that one that is left can be seen."""
-    folder = tmp_path / "run"
-    folder.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    yield folder
-    assert list(folder.iterdir()) == [], "a socket folder was left"
+    with tempfile.TemporaryDirectory(dir=os.environ["XDG_RUNTIME_DIR"]) as name:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", name)
+        folder = Path(name)
+        yield folder
+        assert list(folder.iterdir()) == [], "a socket folder was left"
 
 
 def logged(session):
