@@ -145,12 +145,6 @@ class Live:
         news, self._news = self._news, []
         return news
 
-    @property
-    def caught_up(self) -> bool:
-        """Whether everything that is on disk has been read."""
-        behind = self._journal is None or self._taken < self._journal.count()
-        return not behind and (self._tape is None or self._tape.behind_bytes == 0)
-
     def close(self) -> None:
         """Let go of the session's files."""
         for one in (self._journal, self._tape):

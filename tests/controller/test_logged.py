@@ -31,8 +31,8 @@ from controller.viewing.album import Album
 from controller.viewing.ledger import PAGE_EVENTS, Ledger
 from controller.viewing.logged import FASTEST, LEAP_NS, Logged
 from controller.viewing.recording import NotReplayableError, Recording, StillRunningError
-from controller.viewing.still import still
 from realtime.records import EVENT, NS_PER_S, Kind, Outcome
+from tests.controller.still import still
 from tests.controller.virtual_sessions import with_small_brains
 from tests.realtime.kernels import COMPILED_HERE
 

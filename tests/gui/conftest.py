@@ -20,10 +20,10 @@ from controller import rigfile
 from controller.fast import run
 from controller.messages.view import decode_view
 from controller.session import Order
-from controller.viewing.still import still
 from gui.panel import Panel
 from gui.scene import Scene
 from gui.theme import DARK, Theme, apply
+from tests.controller.still import still
 from tests.realtime.kernels import COMPILED_HERE
 
 HOUSE = Path(__file__).resolve().parents[2]

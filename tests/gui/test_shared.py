@@ -11,7 +11,6 @@ from PyQt6.QtCore import Qt
 from controller.messages import Restart, StreamReport, Subspace, Synchrony
 from controller.messages.view import View, decode_view
 from controller.neural.logged import read_neural
-from controller.viewing.still import still
 from gui.panels.shared import SharedPanel
 from gui.parts.estimate_words import LEAST_TRIALS, SYNCHRONY_SHIFTS, Settings, settings_of, share_above
 from gui.parts.projections import COACTIVITY, ROW_SD
@@ -19,6 +18,7 @@ from gui.parts.sections import GAP, TABS, fitting
 from gui.parts.session_course import chosen_rows
 from gui.scene import Scene
 from realtime.estimators import shared_subspace, synchrony
+from tests.controller.still import still
 from tests.gui.conftest import scene_of
 
 SECOND = 1_000_000_000
