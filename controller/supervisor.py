@@ -154,7 +154,7 @@ class Supervisor:
         self._said: list[str] = []
         self._notes = 0
         self._lost: set[str] = set()
-        self._stop_asked = False
+        self._stop_asked = self._stop_told = False
         self._starts = {"recorder": 0, "estimators": 0, VIEWERS: 0}
         self._listen = listen
         self._all_said: list[str] = []
@@ -478,7 +478,7 @@ class Supervisor:
         if not self._tell(VERBS[request.verb], animal, self._notes if request.verb == "note" else 0):
             return Answer(False, "the loop does not take events; the session is ending")
         self._laser_tests.passed_on(request.verb, now_ns())
-        self._stop_asked = self._stop_asked or request.verb == "stop"
+        self._stop_asked = self._stop_told = self._stop_asked or request.verb == "stop"
         return Answer(True, f"{request.verb}: done, and logged", self._status())
 
     def _write_note(self, text: str) -> None:
@@ -509,10 +509,11 @@ class Supervisor:
     def _wind_down(self) -> None:
         """Stop the machine, then end the processes in the order in which each still needs the next."""
         self._phase = "ending"
-        self._tell(Operator.STOP)
-        deadline_ns = now_ns() + STOP_NS
-        while not self.tally.finished and now_ns() < deadline_ns and self.children["loop"].alive:
-            self._turn()
+        if not self._stop_told:
+            self._tell(Operator.STOP)
+        if not self._await_finish() and self._stop_told:
+            self._tell(Operator.STOP)  # a person's has come to nothing
+            self._await_finish()
         drivers = [name for name in self.children if name.startswith("driver-")]
         self._end(drivers)
         self._end(["loop"])
@@ -535,6 +536,13 @@ class Supervisor:
         self._phase, self._standing_ns = "ended", 0
         self._turn()
         self._end([VIEWERS], VIEWERS_WAIT_S)
+
+    def _await_finish(self) -> bool:
+        """Wait until every machine has nothing more to do, but not for long; return whether it is so."""
+        deadline_ns = now_ns() + STOP_NS
+        while not self.tally.finished and now_ns() < deadline_ns and self.children["loop"].alive:
+            self._turn()
+        return self.tally.finished
 
     def _end(self, names: list[str], wait_s: float = END_WAIT_S) -> None:
         """Ask processes to end, hear their last words, and make sure that they are gone."""

@@ -128,9 +128,9 @@ class Counts(msgspec.Struct, frozen=True, tag="counts"):
     pokes: tuple[int, int]
     licks: tuple[int, int]
     rewards: tuple[int, int]
-    """Openings that the valves reported, earned and by hand."""
+    """Openings that the valves reported. One may be several rewards: a command for an open valve lengthens it."""
     free: tuple[int, int]
-    """Rewards by hand among them."""
+    """Rewards by hand that the valves have given."""
     open_s: tuple[float, float]
     """How long each valve was open, by the device's own edges."""
     water_ul: tuple[float | None, float | None]
@@ -158,6 +158,8 @@ class Counts(msgspec.Struct, frozen=True, tag="counts"):
     gaps: int
     """Events before which others of their device are missing."""
     faults: dict[str, int]
+    earned: tuple[int, int]
+    """Rewards of trials that the valves have given."""
 
 
 class Chance(msgspec.Struct, frozen=True, tag="chance"):
@@ -259,6 +261,8 @@ class Remark(msgspec.Struct, frozen=True, tag="remark"):
 
     t_ns: int
     text: str
+    trouble: bool = False
+    """Whether it says that something is wrong."""
 
 
 class Playhead(msgspec.Struct, frozen=True, tag="playhead"):

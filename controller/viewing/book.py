@@ -127,6 +127,10 @@ class Book:
         self.tally.add(chosen[counted:])
         return rows
 
+    def due(self, now_ns: int) -> list[TrialRow]:
+        """Return the rows that have waited for long enough by ``now_ns``, where no event comes to say so."""
+        return self._complete(now_ns)
+
     def flush(self) -> list[TrialRow]:
         """Return the rows that still wait: nothing more comes."""
         return self._complete(None)
@@ -235,6 +239,7 @@ class Book:
         """Return what has been counted so far."""
         tally = self.tally
         lit, all_lit = tally.lit_trials
+        valve_a, valve_b = (self._valves[line] for line in VALVES)
         faults: dict[str, int] = {}
         for fault in tally.faults:
             faults[fault.name] = faults.get(fault.name, 0) + 1
@@ -244,7 +249,7 @@ class Book:
             pokes=_pair(tally.pokes),
             licks=_pair(self.licks),
             rewards=_pair(tally.rewards),
-            free=(self._valves[Line.VALVE_A].by_hand, self._valves[Line.VALVE_B].by_hand),
+            free=(valve_a.by_hand, valve_b.by_hand),
             open_s=(tally.open_s[0], tally.open_s[1]),
             water_ul=(self.water_ul[0], self.water_ul[1]),
             free_ul=(self.free_ul[0], self.free_ul[1]),
@@ -261,6 +266,7 @@ class Book:
             late=tally.late,
             gaps=self.gaps,
             faults=faults,
+            earned=(valve_a.earned, valve_b.earned),
         )
 
     def pokes(self, animal: int, start_ns: int, end_ns: int) -> NDArray[np.int64]:

@@ -25,6 +25,7 @@ from controller.messages.view import (
     Standing,
     Steer,
     Storage,
+    TrialRow,
     Trials,
     View,
     Wish,
@@ -46,6 +47,8 @@ MESSAGES_AT_ONCE: Final = 256
 READ_NS: Final = 25 * NS_PER_MS
 """How long one turn may read the journal, and as long the tape: where there is hours of them, viewers are answered and
 heartbeats sent meanwhile."""
+UNREAD_NS: Final = 50 * NS_PER_MS
+"""How long after the loop has taken an event it is in the journal in any case."""
 STORAGE_NS: Final = NS_PER_S
 ANSWER_NS: Final = 3 * NS_PER_S
 STOP_NS: Final = 400 * NS_PER_MS
@@ -137,6 +140,8 @@ class Live:
         self._hear_answers()
         whole = self._read_until_due(self._read_journal), self._read_until_due(self._read_tape)
         self.hurried = not all(whole)
+        if not self.hurried:
+            self._show_rows(self.book.due(now_ns() - UNREAD_NS))
         self._read_notes()
         for summed in self._sums.due(now_ns()):
             self._show(summed)
@@ -198,11 +203,13 @@ class Live:
         chosen = shown(events)
         if chosen.size:
             self._show(Records(chosen.tobytes()))
-        rows = self.book.add(events)
-        if rows:
-            self._show(Trials(rows))
+        self._show_rows(self.book.add(events))
         self._sums.add(events)
         return True
+
+    def _show_rows(self, rows: list[TrialRow]) -> None:
+        if rows:
+            self._show(Trials(rows))
 
     def _read_tape(self) -> bool:
         """Take the next of what is said of brains, as far as the tape has grown; return whether there was any."""

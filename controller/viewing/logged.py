@@ -85,7 +85,7 @@ class Logged:
         self._openings_ns = openings_of(recording.events, recording.plan)
         self._overview = overview_of(recording.events, recording.plan, recording.notes)
         self._proving = Proving(recording, start=prove)
-        self._remarks = [Remark(recording.begin_ns, sentence) for sentence in recording.faults()]
+        self._remarks = [Remark(recording.begin_ns, sentence, trouble=True) for sentence in recording.faults()]
         self._playing, self._chosen, self._searching = False, speed, True
         self._anew, self._anew_ns, self._told_fineness = False, now_ns(), 0
         self._told_ns, self._told_found = now_ns(), self._found
@@ -116,14 +116,17 @@ class Logged:
     @property
     def playhead(self) -> Playhead:
         """Where it is, and what is known of the log."""
+        proof, proven = self._proving.sentence, self._proving.proven
+        if proven and self._log.faults():
+            proof, proven = f"the log is not whole; what can be read of it is {proof}", False
         return Playhead(
             t_ns=self._t_ns,
             begin_ns=self._log.begin_ns,
             end_ns=self._log.end_ns,
             playing=self._playing,
             speed=self._chosen,
-            proof=self._proving.sentence,
-            proven=self._proving.proven,
+            proof=proof,
+            proven=proven,
             read=self._past.read,
             settled=self.looked_through,
         )
@@ -222,8 +225,8 @@ class Logged:
                 self._begin_anew()
 
     def _remark(self, *sentences: str) -> None:
-        """Say something of the log, now and to all who come later."""
-        remarks = [Remark(self._t_ns, sentence) for sentence in sentences if sentence]
+        """Say what is wrong with the log, now and to all who come later."""
+        remarks = [Remark(self._t_ns, sentence, trouble=True) for sentence in sentences if sentence]
         self._remarks += remarks
         self._unsaid += remarks
 

@@ -7,18 +7,21 @@ several commands, earned ones and such by hand, and each of them is counted by w
 from dataclasses import dataclass, field
 from typing import Final
 
-from realtime.records import NS_PER_S
+from realtime.records import NS_PER_MS, NS_PER_S
 
 DUE_NS: Final = NS_PER_S
 """How long a command may take until its valve says that it opened; then none comes of it any more."""
+LATE_NS: Final = 150 * NS_PER_MS
+"""The same of a command that was sent while the valve was open: soon, or the next opening would be taken for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pulse:
-    """A command that the loop has sent: when, for how long [ns], and whether a person asked for it."""
+    """A command that the loop has sent: when, for how long, until when it can still open the valve [ns], and whose."""
 
     sent_ns: int
     open_ns: int
+    until_ns: int
     by_hand: bool
 
 
@@ -28,10 +31,11 @@ class Valve:
 
     Attributes
     ----------
-    by_hand
-        Rewards by hand that the valve has given.
+    earned, by_hand
+        Rewards that the valve has given: of trials, and by hand. They may be more than its openings.
     """
 
+    earned: int = 0
     by_hand: int = 0
     _due: list[_Pulse] = field(default_factory=list)
     """What was sent and has not been answered by an edge."""
@@ -41,7 +45,8 @@ class Valve:
 
     def sent(self, sent_ns: int, open_ns: int, *, by_hand: bool) -> None:
         """Learn that the loop told the valve to open."""
-        self._due.append(_Pulse(sent_ns, open_ns, by_hand))
+        patience_ns = DUE_NS if self._on_ns is None else LATE_NS
+        self._due.append(_Pulse(sent_ns, open_ns, sent_ns + patience_ns, by_hand))
 
     def refused(self) -> None:
         """Learn that the valve did not open: the last command came to nothing."""
@@ -49,7 +54,7 @@ class Valve:
 
     def opened(self, t_ns: int, arrival_ns: int) -> None:
         """Learn that the valve opened, at ``t_ns`` by its device, and that this was known at ``arrival_ns``."""
-        self._due = [pulse for pulse in self._due if arrival_ns - pulse.sent_ns <= DUE_NS]
+        self._due = [pulse for pulse in self._due if arrival_ns <= pulse.until_ns]
         self._on_ns, self._given = t_ns, []
         if self._due:
             self._give(self._due.pop(0))
@@ -67,6 +72,7 @@ class Valve:
     def _give(self, pulse: _Pulse) -> None:
         self._given.append(pulse)
         self.by_hand += pulse.by_hand
+        self.earned += not pulse.by_hand
 
     def _share_by_hand(self, on_ns: int) -> float:
         """Return which share of the time that was asked for, each command lengthening the one before, was by hand."""

@@ -14,7 +14,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from gui.panel import Panel
-from gui.parts.entries import Entries, Sort
+from gui.parts.entries import TROUBLE_MARK, Entries, Sort
 from gui.parts.entry_table import MOST_ONE_BY_ONE, EntryTable
 from gui.parts.figures import count
 from gui.parts.labels import say
@@ -120,10 +120,9 @@ class EventList(Panel):
         self.table.setVisible(n > 0)
 
     def _show_faults(self) -> None:
-        """Say on its button how many faults there have been, whichever sort is shown."""
-        counts = self.scene.counts
-        faults = 0 if counts is None else sum(counts.faults.values())
-        say(self.buttons[Sort.TROUBLE], f"trouble ▲ {count(faults)}" if faults else "trouble")
+        """Say on its button how much trouble there has been, whichever sort is shown."""
+        n = self.scene.n_faults + len(self.scene.troubles)
+        say(self.buttons[Sort.TROUBLE], f"trouble {TROUBLE_MARK} {count(n)}" if n else "trouble")
 
     def _show_following(self, following: bool) -> None:
         """Offer the way back while a person reads older lines."""

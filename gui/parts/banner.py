@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBox
 
 from gui.parts.elided import Elided
 from gui.parts.stop_button import StopButton
+from gui.parts.wording import newest_trouble
 from gui.parts.words import (
     NONE_HEARD,
     TIME_TIP,
@@ -102,6 +103,8 @@ class Banner(QWidget):
         self._lost: str | None = None
         self._scene: Scene | None = None
         self._session_shown = ""
+        self._troubles = 0
+        self._tells_trouble = False
         self.mode = ""
         self.earlier = self.earlier_warnings = 0
         self._latest: tuple[str, bool] | None = None
@@ -179,6 +182,19 @@ class Banner(QWidget):
             self.time.setText(time_words(0.0, setup.minutes))
         self.state.setText(OLD if self._lost is not None else _state(scene))
         self._show_stop(scene)
+        self._notice_trouble(scene)
+
+    def _notice_trouble(self, scene: Scene) -> None:
+        """Tell the newest fault when there are more than before; where a replay went back, that of its moment."""
+        troubles = scene.n_faults + len(scene.troubles)
+        if troubles == self._troubles:
+            return
+        more, self._troubles = troubles > self._troubles, troubles
+        if troubles and (more or self._tells_trouble):
+            self.tell(newest_trouble(scene, troubles), warn=True)
+            self._tells_trouble = True
+        elif self._tells_trouble:
+            self.clear()
 
     def _show_stop(self, scene: Scene) -> None:
         """Show on the red stop that every machine has ended; another session has it ready again."""
@@ -228,12 +244,12 @@ class Banner(QWidget):
         if self._latest is not None:
             self.earlier += 1
             self.earlier_warnings += self._latest[1]
-        self._latest = (sentence, warn)
+        self._latest, self._tells_trouble = (sentence, warn), False
         self._show_sentence()
 
     def clear(self) -> None:
         """Show no sentence."""
-        self._latest = None
+        self._latest, self._tells_trouble = None, False
         self.earlier = self.earlier_warnings = 0
         self._show_sentence()
 

@@ -15,6 +15,7 @@ from gui.scene import Scene
 from gui.theme import OUTCOME_MARKS
 from realtime.records import Kind, Operator, Outcome
 
+TROUBLE_MARK: Final = "▲"
 MOST: Final = 500
 """Entries that are kept of each sort, and shown."""
 
@@ -90,7 +91,8 @@ class Entries:
         yield from (entry for event in self._fresh_events() if (entry := _of_event(event, scene)) is not None)
         for remark in _after(scene.remarks, self._last_remark):
             self._last_remark = remark
-            yield Entry(remark.t_ns, Sort.TROUBLE, "", remark.text)
+            mark, state = (TROUBLE_MARK, State.WARN) if remark.trouble else ("", State.QUIET)
+            yield Entry(remark.t_ns, Sort.TROUBLE, mark, remark.text, state)
         for note in scene.notes[self._notes :]:
             yield Entry(note.t_ns, Sort.PEOPLE, "", f"note {note.number}: {note.text}")
         for row in scene.rows[self._rows :][-MOST:]:
@@ -110,7 +112,7 @@ def _of_event(event: np.void, scene: Scene) -> Entry | None:
     """Return what the list says of an event; nothing of a note, whose own message has its text."""
     t_ns, kind = int(event["t_ns"]), int(event["kind"])
     if kind == Kind.FAULT:
-        return Entry(t_ns, Sort.TROUBLE, "▲", fault_sentence(event, scene.opening), State.WARN)
+        return Entry(t_ns, Sort.TROUBLE, TROUBLE_MARK, fault_sentence(event, scene.opening), State.WARN)
     if kind == Kind.NEURAL:
         return Entry(t_ns, Sort.BRAINS, "", crossing_sentence(event, scene.opening))
     if kind == Kind.OPERATOR and event["value"] != Operator.NOTE:

@@ -18,8 +18,8 @@ from realtime.records import ANIMALS
 ROWS: Final = (
     ("water", "Water", "Water given so far [µl]: the valve's own openings through its calibration."),
     ("open", "Valve open", "How long the valve was open [s], by the device's own edges."),
-    ("earned", "Earned", "Openings of the valve that a trial earned."),
-    ("free", "By hand", "Openings of the valve that a person asked for."),
+    ("earned", "Earned", "Rewards of trials that the valve gave."),
+    ("free", "By hand", "Rewards that a person asked for and the valve gave; an open valve stays open for longer."),
     ("light", "Light", "How long the laser was lit [s], by the device's own edges."),
 )
 NOT_YET: Final = "not yet"
@@ -75,15 +75,15 @@ def _text(name: str, animal: int, opening: Opening, counts: Counts) -> str:
     texts = {
         "water": "not calibrated" if water_ul is None else f"{water_ul:.1f} µl",
         "open": f"{counts.open_s[animal]:.2f} s",
-        "earned": _openings(counts.rewards[animal] - counts.free[animal], _less(water_ul, counts.free_ul[animal])),
-        "free": _openings(counts.free[animal], counts.free_ul[animal]),
+        "earned": _rewards(counts.earned[animal], _less(water_ul, counts.free_ul[animal])),
+        "free": _rewards(counts.free[animal], counts.free_ul[animal]),
         "light": f"{counts.lit_s[animal]:.1f} s" if opening.lasers[animal] else "no laser",
     }
     return texts[name]
 
 
-def _openings(number: int, ul: float | None) -> str:
-    """Return how many openings there were, and how much water that was, where it is known."""
+def _rewards(number: int, ul: float | None) -> str:
+    """Return how many rewards there were, and how much water that was, where it is known."""
     return f"{number}" if ul is None else f"{number} · {ul:.1f} µl"
 
 

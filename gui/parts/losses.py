@@ -1,8 +1,9 @@
 """What has been lost, late, refused or broken so far, as facts; one quiet line where nothing has."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from controller.messages.view import Counts, Process, Standing
+from controller.messages.view import Counts, Process, Remark, Standing
 from gui.parts import figures
 from gui.parts.facts import Fact
 from gui.parts.lamp import State
@@ -49,7 +50,9 @@ FAULTS: Final = {
 NOTHING: Final = Fact("", "none: nothing lost, late, refused or broken", State.QUIET)
 
 
-def losses_of(counts: Counts | None, standing: Standing | None, missing: int) -> list[Fact]:
+def losses_of(
+    counts: Counts | None, standing: Standing | None, missing: int, troubles: Sequence[Remark] = ()
+) -> list[Fact]:
     """Return what is not as it should be.
 
     Parameters
@@ -60,11 +63,14 @@ def losses_of(counts: Counts | None, standing: Standing | None, missing: int) ->
         The processes; None in a replay, where nobody counts but the log itself.
     missing
         Rewards whose valve edge was not reported.
+    troubles
+        What else is wrong, such as a log that was cut.
     """
+    told = [Fact("", trouble.text, State.WARN) for trouble in troubles]
     if counts is None:
-        return [Fact("", "not yet: nothing has been counted", State.QUIET)]
+        return told or [Fact("", "not yet: nothing has been counted", State.QUIET)]
     loop = next((process for process in standing.processes if process.name == "loop"), None) if standing else None
-    facts = _of_the_loop(counts, loop)
+    facts = told + _of_the_loop(counts, loop)
     if counts.gaps:
         facts.append(_warn("gaps", counts.gaps, "Events before which others of their device are missing."))
     if missing:

@@ -6,7 +6,20 @@ import numpy as np
 
 from controller.messages.view import Opening, TrialRow
 from gui.parts import figures
-from realtime.records import ANIMALS, FIRST_DEVICE, NO_ANIMAL, NS_PER_S, Fault, Level, Line, Operator, Outcome, Role
+from gui.scene import Scene
+from realtime.records import (
+    ANIMALS,
+    FIRST_DEVICE,
+    NO_ANIMAL,
+    NS_PER_S,
+    Fault,
+    Kind,
+    Level,
+    Line,
+    Operator,
+    Outcome,
+    Role,
+)
 
 _ACTS: Final = {
     Operator.START: "the task was started",
@@ -75,12 +88,25 @@ def fault_sentence(event: np.void, opening: Opening | None) -> str:
     if code not in set(Fault):
         return f"fault: one that this window does not know ({code})"
     device = int(event["line"]) if code in _OF_HOST else int(event["source"])
+    known = event["animal"] in (0, 1)  # a device that cannot tell which of its lines it was says no animal
     words = {
         "device": _device(device, opening),
-        "line": line_name(int(event["line"])),
+        "line": line_name(int(event["line"])) if known else "an output",
         "animal": _animal(int(event["animal"])),
     }
     return "fault: " + _FAULTS[Fault(code)].format(**words)
+
+
+def newest_trouble(scene: Scene, troubles: int) -> str:
+    """Return what went wrong last, and how often something has."""
+    faults = ((int(event["t_ns"]), event) for event in reversed(scene.listed) if event["kind"] == Kind.FAULT)
+    t_ns, fault = next(faults, (0, None))
+    remark = next((one for one in reversed(scene.remarks) if one.trouble), None)
+    if remark is not None and (fault is None or remark.t_ns > t_ns):
+        sentence = remark.text
+    else:
+        sentence = "fault: its own line is gone" if fault is None else fault_sentence(fault, scene.opening)
+    return sentence if troubles == 1 else f"{sentence} ({troubles} in all: see Events)"
 
 
 def crossing_sentence(event: np.void, opening: Opening | None) -> str:

@@ -120,6 +120,16 @@ class Scene:
             self.changes[name] += 1
 
     @property
+    def troubles(self) -> list[Remark]:
+        """Remarks that something is wrong, in order."""
+        return [remark for remark in self.remarks if remark.trouble]
+
+    @property
+    def n_faults(self) -> int:
+        """How many faults there have been."""
+        return sum(self.counts.faults.values()) if self.counts is not None else 0
+
+    @property
     def chance(self) -> Chance | None:
         """The last level of chance; None before the first."""
         return self.chances[-1] if self.chances else None
@@ -234,7 +244,8 @@ class Scene:
         for machine in np.unique(over["line"]).tolist():
             last = over[over["line"] == machine][-1]
             self.ended[machine] = (int(last["trial"]), int(last["value"]), int(last["t_ns"]))
-        self.listed.extend(fresh[np.isin(fresh["kind"], LISTED)][-MOST_LISTED:])
+        listed = fresh[np.isin(fresh["kind"], LISTED)][-MOST_LISTED:]
+        self.listed.extend(listed.copy())  # a record keeps alive what it is a view of: of a long session, all of these
 
     def _take_edges(self, edges: Events) -> None:
         """Follow each line to its newest edge."""

@@ -18,7 +18,6 @@ from realtime.records import NS_PER_MS, Fault, Line
 CUT_NS: Final = 2 * NS_PER_MS
 """A fault that says that an output was cut is stamped no later than this after the edge."""
 TOLD: Final = (
-    (FaultBit.MAX_ON, Fault.DEVICE_MAX_ON, "cut an output that reached its longest time on"),
     (FaultBit.INTERLOCK, Fault.DEVICE_INTERLOCK, "saw its interlock open: lasers cut and disarmed"),
     (FaultBit.TRANSMIT_OVERFLOW, Fault.DEVICE_OVERFLOW, "had more to send than its transmit buffer holds"),
     (FaultBit.RECEIVE_OVERFLOW, Fault.DEVICE_OVERFLOW, "lost received bytes"),
@@ -61,6 +60,8 @@ class BoardFaults:
         for bit, code, deed in TOLD:
             if new & bit:
                 self._report.device_fault(code, device_ns, deed)
+        if new & FaultBit.MAX_ON:
+            self._take_max_on(device_ns)
         if new & FaultBit.DISARMED:
             self._take_disarmed(now_ns)
         if new & FaultBit.GAP:
@@ -68,6 +69,11 @@ class BoardFaults:
         if new & FaultBit.DUTY:
             self._take_duty(device_ns)
         return new
+
+    def _take_max_on(self, device_ns: int) -> None:
+        cut = self._report.fallen(device_ns - CUT_NS)
+        deed = f"cut {_names(cut)}, which reached its longest time on"
+        self._report.device_fault(Fault.DEVICE_MAX_ON, device_ns, deed, _only(cut))
 
     def _take_disarmed(self, now_ns: int) -> None:
         lines = self._pulses.explain_awaited(LASER_LINES) + self._pulses.explain_sent(LASER_LINES)

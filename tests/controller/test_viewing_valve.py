@@ -29,7 +29,7 @@ def test_an_earned_reward_is_none_by_hand():
     earned(valve, 0)
     opened(valve, 2)
     assert closed(valve, 42) == 0.0
-    assert valve.by_hand == 0
+    assert (valve.earned, valve.by_hand) == (1, 0)
 
 
 def test_a_reward_by_hand_counts_from_the_moment_it_opens_and_all_of_its_water_is_by_hand():
@@ -61,7 +61,7 @@ def test_an_earned_reward_that_lengthens_one_by_hand_leaves_it_its_share():
     opened(valve, 0)
     earned(valve, 10)
     assert closed(valve, 50) == pytest.approx(40 / 50)
-    assert valve.by_hand == 1
+    assert (valve.earned, valve.by_hand) == (1, 1)
 
 
 def test_two_rewards_by_hand_in_one_opening_are_two():
@@ -71,6 +71,31 @@ def test_two_rewards_by_hand_in_one_opening_are_two():
     by_hand(valve, 20)
     assert closed(valve, 62) == 1.0
     assert valve.by_hand == 2
+
+
+def test_many_rewards_by_hand_that_lengthen_each_other_make_no_earned_one_fewer():
+    valve = Valve()
+    earned(valve, 0)
+    opened(valve, 2)
+    closed(valve, 42)
+    for at_ms in (1000, 1030, 1060, 1090):
+        by_hand(valve, at_ms)
+        if at_ms == 1000:
+            opened(valve, 1002)
+    assert closed(valve, 1130) == 1.0
+    assert (valve.earned, valve.by_hand) == (1, 4)
+
+
+def test_a_lengthening_that_was_cut_does_not_make_the_next_earned_reward_one_by_hand():
+    valve = Valve()
+    earned(valve, 0, open_ms=100)
+    opened(valve, 2)
+    by_hand(valve, 90, open_ms=100)
+    assert closed(valve, 102) == 0.0, "the valve was cut at its longest time"
+    earned(valve, 300)
+    opened(valve, 302)
+    assert closed(valve, 342) == 0.0
+    assert (valve.earned, valve.by_hand) == (2, 0)
 
 
 def test_commands_that_came_before_the_edge_of_the_first_are_one_opening():

@@ -58,6 +58,7 @@ _COUNTS = Counts(
     late=0,
     gaps=0,
     faults={},
+    earned=(0, 0),
 )
 _STANDING = Standing(t_ns=NS_PER_S, phase="running", elapsed_s=60.0, processes=[], said=[], n_said=0, away=[])
 _SETUP = Setup(

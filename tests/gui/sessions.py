@@ -25,6 +25,7 @@ COUNTS = counts(
     licks=(300, 310),
     rewards=(39, 41),
     free=(2, 3),
+    earned=(37, 38),
     open_s=(1.17, 1.23),
     water_ul=(117.04, None),
     free_ul=(3.04, None),

@@ -3,12 +3,13 @@
 import pytest
 from PyQt6.QtCore import Qt
 
+from controller.messages.view import Records, Remark
 from gui.parts.banner import LOOKS, Banner
 from gui.parts.stop_button import StopButton
 from gui.scene import Scene
-from realtime.records import NS_PER_S
+from realtime.records import NS_PER_S, Fault, Kind, no_events
 from tests.gui.conftest import scene_of
-from tests.gui.sessions import COUNTS, OPENING, PROBLEMS, SETUP, STANDING, STATES, changed, running, say
+from tests.gui.sessions import COUNTS, OPENING, PROBLEMS, SETUP, STANDING, START_NS, STATES, changed, running, say
 from tests.gui.test_stop_button import luminance
 
 
@@ -164,3 +165,55 @@ def test_a_long_sentence_is_shortened_and_whole_in_its_tooltip(banner):
     banner.tell("short", False)
     banner.grab()
     assert banner.sentence.toolTip() == ""
+
+
+# --- trouble ----------------------------------------------------------------------------------------------------------
+
+
+def faulty(*at_s: float) -> Scene:
+    """A session in which the board fell silent at these times."""
+    scene = running(faults={"DEVICE_SILENT": len(at_s)} if at_s else {})
+    for when_s in at_s:
+        one = no_events(1)
+        one["kind"], one["value"], one["source"] = Kind.FAULT, Fault.DEVICE_SILENT, 2
+        one["t_ns"] = START_NS + round(when_s * NS_PER_S)
+        say(scene, Records(one.tobytes()))
+    return scene
+
+
+def test_a_fault_is_told_and_there_is_not_nothing_to_report(banner):
+    banner.show_scene(faulty())
+    assert banner.sentence.text() == "nothing to report"
+    banner.show_scene(faulty(10.0))
+    assert banner.sentence.text() == "⚠ fault: a device does not answer any more"
+    banner.show_scene(faulty(10.0, 20.0))
+    assert banner.sentence.text() == "⚠ fault: a device does not answer any more (2 in all: see Events)"
+
+
+def test_a_fault_that_was_cleared_comes_back_only_with_the_next(banner):
+    banner.show_scene(faulty(10.0))
+    banner.clear()
+    banner.show_scene(faulty(10.0))
+    assert banner.sentence.text() == "nothing to report"
+    banner.show_scene(faulty(10.0, 20.0))
+    assert "2 in all" in banner.sentence.text()
+
+
+def test_what_was_said_in_answer_stands_until_the_next_fault(banner):
+    banner.show_scene(faulty(10.0))
+    banner.tell("laser: arm the lasers first", warn=True)
+    banner.show_scene(faulty(10.0))
+    assert banner.sentence.text() == "⚠ laser: arm the lasers first"
+
+
+def test_a_replay_that_goes_back_tells_of_no_fault_that_is_still_to_come(banner):
+    banner.show_scene(faulty(10.0, 20.0))
+    banner.show_scene(faulty(10.0))
+    assert banner.sentence.text() == "⚠ fault: a device does not answer any more"
+    banner.show_scene(faulty())
+    assert banner.sentence.text() == "nothing to report"
+
+
+def test_a_log_that_is_not_whole_is_told(banner):
+    banner.show_scene(say(faulty(), Remark(START_NS, "the log is cut", trouble=True), Remark(START_NS, "warm")))
+    assert banner.sentence.text() == "⚠ the log is cut"

@@ -166,6 +166,27 @@ def test_every_fault_and_every_act_has_a_sentence():
     assert len(set(sentences)) == len(Fault)
 
 
+@pytest.mark.parametrize("code", [Fault.DEVICE_MAX_ON, Fault.DEVICE_GAP, Fault.DEVICE_DUTY])
+def test_a_fault_whose_line_the_device_could_not_tell_blames_no_beam(code):
+    sentence = fault_sentence(event(Kind.FAULT, 1, code, line=0, source=2)[0], TWO_BOARDS)
+    assert "an output" in sentence
+    assert "beam" not in sentence
+    known = fault_sentence(event(Kind.FAULT, 1, code, line=Line.VALVE_A, source=2, animal=0)[0], TWO_BOARDS)
+    assert "the valve of A" in known
+
+
+def test_a_remark_that_something_is_wrong_stands_out_and_is_counted_among_the_troubles(panel_of):
+    scene = say(Scene(), OPENING, Remark(START_NS, "the board is warm"))
+    panel = panel_of(scene)
+    panel.refresh()
+    assert panel.buttons[Sort.TROUBLE].text() == "trouble"
+    say(scene, Remark(START_NS, "the log is cut", trouble=True))
+    panel.refresh()
+    assert column(panel) == ["the board is warm", "the log is cut"]
+    assert column(panel, MARK) == ["", "▲"]
+    assert panel.buttons[Sort.TROUBLE].text() == "trouble ▲ 1"
+
+
 def test_a_fault_without_a_first_page_still_has_a_sentence():
     assert fault_sentence(event(Kind.FAULT, 1, Fault.DEVICE_SILENT, source=2)[0], None) == (
         "fault: a device does not answer any more"

@@ -644,7 +644,8 @@ def test_a_laser_left_on_beyond_its_limit_is_cut_by_the_board_and_told_each_time
         bench.run(200)
     edges = bench.board.take_edges()
     assert [edges[1][0] - edges[0][0], edges[3][0] - edges[2][0]] == [100 * MS, 100 * MS]
-    assert bench.faults() == [Fault.DEVICE_MAX_ON] * 2
+    told = [(int(one["value"]), int(one["line"]), int(one["animal"])) for one in bench.records(Kind.FAULT)]
+    assert told == [(Fault.DEVICE_MAX_ON, Line.VALVE_A, 0)] * 2
     assert bench.driver.state is DeviceState.READY
 
 

@@ -114,7 +114,7 @@ def test_people_can_pause_resume_reward_arm_note_and_stop_and_each_is_logged(qui
     asked = [int(v) for v in events["value"][events["kind"] == Kind.OPERATOR]]
     assert asked == [
         Operator.ARM, Operator.START, Operator.PAUSE, Operator.FREE_REWARD, Operator.DISARM, Operator.ARM,
-        Operator.NOTE, Operator.RESUME, Operator.STOP, Operator.STOP,
+        Operator.NOTE, Operator.RESUME, Operator.STOP,
     ]  # fmt: skip
     free = events[(events["kind"] == Kind.COMMAND) & (events["flags"] & Flag.FREE != 0)]
     assert free["line"].tolist() == [Line.VALVE_A]
