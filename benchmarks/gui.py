@@ -1,6 +1,6 @@
 """Measure the window: frames drawn, processor, memory over six hours, and what the loop feels of it.
 
-Run it with ``duetto bench gui`` (twelve minutes; a quiet machine, please) or ``duetto bench gui --quick`` (three
+Run it with ``duetto bench gui`` (fourteen minutes; a quiet machine, please) or ``duetto bench gui --quick`` (three
 minutes, numbers too few to quote). The full run writes its tables into ``docs/reference/performance.md``, which
 explains them. The window is the product's own process, drawing into memory at 1600 × 1000 with every panel open.
 """

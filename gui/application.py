@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import QApplication
 from gui import zoom
 from gui.keys import keys_from
 from gui.link import Link, LinkError
+from gui.memory import give_back_regularly
 from gui.remembered import Remembered
 from gui.report import write_report
 from gui.window import MainWindow, screen_size
@@ -86,13 +87,14 @@ def run(arguments: argparse.Namespace, deadline_s: float) -> int:
             window.seek(arguments.at)
         window.show()
         window.start()
+        give_back_regularly(window)
         if arguments.report is not None:
             write_report(window, arguments.report)
         status = application.exec()
     finally:
         link.close()
     if window.wanted_zoom is not None:
-        zoom.start_again(window.wanted_zoom)
+        zoom.start_again(window.wanted_zoom, has_begun=True)
     return status
 
 
@@ -118,7 +120,7 @@ def application_for(settings: QSettings | None) -> QApplication:
     elif now > zoom.PLAIN and not zoom.fits(now, room):
         wanted = zoom.PLAIN
     if wanted != now:
-        zoom.start_again(wanted)
+        zoom.start_again(wanted, has_begun=False)
     return application
 
 
