@@ -27,7 +27,7 @@ class NoDisplayError(DuettoError):
 
 
 class BeyondEndError(DuettoError):
-    """The moment that was asked for is not within the session."""
+    """The moment that was asked for is not within the log."""
 
 
 class _Shown:
@@ -99,7 +99,7 @@ def show_replay(
     speed
         Times as fast as then, 0.1 to 50.
     at_s
-        Where it begins [s]; the session's beginning, or of a picture its end, where it is None.
+        Where it begins [s since the log's beginning]; there, or of a picture at its end, where it is None.
     screenshot
         Draw that moment into this file, without a display, and end.
     size
@@ -114,7 +114,7 @@ def show_replay(
     NoDisplayError
         If there is no screen, and no picture was asked for.
     BeyondEndError
-        If the session is not that long.
+        If the log is not that long.
     StillRunningError, NotReplayableError, LogError, PlanError, RigFileError
         If the log cannot be shown.
     """
@@ -143,7 +143,9 @@ def show_replay(
 def _begin(logged: Logged, at_s: float | None, screenshot: Path | None, until: Callable[[], bool]) -> None:
     """Go to where the replay begins; for a picture, look through all of the log first."""
     if at_s is not None and not 0.0 <= at_s <= logged.length_s:
-        raise BeyondEndError(f"the session lasted {logged.length_s:.1f} s: {at_s:g} s is not within it")
+        raise BeyondEndError(
+            f"the log lasts {logged.length_s:.1f} s: {at_s:g} s is not within it; --at counts from the log's beginning"
+        )
     if screenshot is not None and at_s is None:
         at_s = logged.length_s
     if at_s is not None:

@@ -1,11 +1,11 @@
 """Where panels stand until a person moves them, by how large the window is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Final
 
-from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QDockWidget, QMainWindow
+from PyQt6.QtCore import QCoreApplication, QEvent, Qt
+from PyQt6.QtWidgets import QDockWidget, QMainWindow, QTabBar
 
 from gui.panel import Panel
 
@@ -13,6 +13,9 @@ SMALL: Final = (1500, 880)
 """A window that is smaller than this shows fewer panels at once, behind tabs."""
 COLUMNS: Final = ("left", "middle", "right")
 WIDTHS: Final = {"left": 24, "middle": 40, "right": 36}
+LEFT_PX: Final = 340
+LEFT_MOST: Final = 34
+"""What the buttons and figures of a session need, where that is no more than this share [%] of the width."""
 BOTTOM: Final = 0.25
 BOTTOM_SMALL: Final = 0.24
 """Share of the height that the strip below gets."""
@@ -22,12 +25,33 @@ BAR: Final = 0.12
 """The same of a strip that only some modes have."""
 
 
+def is_small(window: QMainWindow) -> bool:
+    """Return whether a window has room only for panels behind each other."""
+    return window.width() < SMALL[0] or window.height() < SMALL[1]
+
+
+def is_squeezed(docks: Iterable[QDockWidget]) -> bool:
+    """Return whether a dock that can be seen has less room than what is in it needs."""
+    seen = [dock for dock in docks if not dock.isFloating() and not dock.visibleRegion().isEmpty()]
+    return any(dock.size().expandedTo(dock.minimumSizeHint()) != dock.size() for dock in seen)
+
+
+def take_tabs_away(window: QMainWindow) -> None:
+    """Take away at once the tabs behind which no dock stands any more.
+
+    Qt gives up a tab bar with each change of the layout, but deletes it only when the application comes to its queue
+    of events the next time; until then it lies on whatever stands there now.
+    """
+    for bar in window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
+        QCoreApplication.sendPostedEvents(bar, QEvent.Type.DeferredDelete.value)
+
+
 def arrange(window: QMainWindow, docks: Mapping[str, QDockWidget], panels: Mapping[str, Panel], mode: str) -> None:
     """Put every dock into its column: three side by side, and a strip below all of them.
 
     In a small window the panels of a column stand behind each other.
     """
-    small = window.width() < SMALL[0] or window.height() < SMALL[1]
+    small = is_small(window)
     for dock in docks.values():
         window.removeDockWidget(dock)
     columns = [members for column in COLUMNS if (members := _of(column, panels, mode))]
@@ -85,7 +109,9 @@ def _give_sizes(
     heights = [height - sum(below), *below]
     window.resizeDocks(rows, heights, Qt.Orientation.Vertical)
     tops = [members[0] for members in columns]
-    widths = [WIDTHS[panels[name].area] * width // 100 for name in tops]
+    left = max(WIDTHS["left"] * width // 100, min(LEFT_PX, LEFT_MOST * width // 100))
+    others = (width - left) / (100 - WIDTHS["left"])
+    widths = [left if (area := panels[name].area) == "left" else round(WIDTHS[area] * others) for name in tops]
     window.resizeDocks([docks[name] for name in tops], widths, Qt.Orientation.Horizontal)
     if small:
         return

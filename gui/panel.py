@@ -75,6 +75,13 @@ class Panel(QWidget):
     def refresh(self) -> None:
         """Draw what has changed since the last time; does nothing where nothing has."""
 
+    def unsent(self) -> str:
+        """Return what a person has written here and not sent yet, in a few words such as ``the note``; else nothing.
+
+        The window is not made anew while there is such a thing.
+        """
+        return ""
+
     def hand_over_keys(self) -> list[tuple[str, Callable[[], object]]]:
         """Return the panel's shortcuts and what they do, and listen to them no more.
 

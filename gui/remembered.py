@@ -12,6 +12,8 @@ from gui.zoom import STEPS
 GEOMETRY: Final = "geometry"
 THEME: Final = "theme"
 LAYOUTS: Final = "layouts"
+SMALL: Final = "-small"
+"""Ends the name of the layout that small windows have: what fits into a large one would be squeezed there."""
 ZOOM: Final = "zoom"
 
 
@@ -46,14 +48,15 @@ class Remembered:
         said = self._read(GEOMETRY)
         return said if isinstance(said, QByteArray) else None
 
-    def layout(self, name: str) -> QByteArray | None:
-        """Return how panels stood in the layout ``name``."""
-        said = self._layouts.get(name) or self._read(f"{LAYOUTS}/{name}")
+    def layout(self, name: str, *, small: bool) -> QByteArray | None:
+        """Return how panels stood in the layout ``name`` of a small window, or of a large one."""
+        called = _called(name, small=small)
+        said = self._layouts.get(called) or self._read(f"{LAYOUTS}/{called}")
         return said if isinstance(said, QByteArray) else None
 
-    def keep_layout(self, name: str, layout: QByteArray) -> None:
-        """Remember how panels stand in the layout ``name``."""
-        self._layouts[name] = layout
+    def keep_layout(self, name: str, layout: QByteArray, *, small: bool) -> None:
+        """Remember how panels stand in the layout ``name`` of a small window, or of a large one."""
+        self._layouts[_called(name, small=small)] = layout
 
     def keep_theme(self, shade: str) -> None:
         """Remember the window's colours."""
@@ -82,3 +85,7 @@ class Remembered:
         except TypeError:  # a value of a kind that Qt cannot read
             return None
         return said
+
+
+def _called(name: str, *, small: bool) -> str:
+    return name + SMALL if small else name

@@ -10,14 +10,14 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
-from PyQt6.QtCore import QSettings, Qt, QTimer
+from PyQt6.QtCore import QByteArray, QSettings, Qt, QTimer
 from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QScreen, QShortcut
 from PyQt6.QtWidgets import QApplication, QDockWidget, QMainWindow, QToolBar, QWidget
 
 from controller.messages import Request
 from controller.messages.view import Choice, Steer
 from gui.lag import Lag
-from gui.layout import arrange
+from gui.layout import arrange, is_small, is_squeezed, take_tabs_away
 from gui.link import Heard, Link
 from gui.panel import Panel, find_panels
 from gui.parts.banner import Banner
@@ -33,6 +33,8 @@ TICK_MS: Final = 33
 BANNER_NS: Final = 100 * NS_PER_MS
 OWN_NS: Final = NS_PER_S
 LOST_NS: Final = 2 * NS_PER_S
+SETTLED_NS: Final = 300 * NS_PER_MS
+"""So long a window must have kept its size before its panels are put into the layout of that size."""
 PLAIN: Final = "session"
 """The name of the layout that has only panels which every mode has."""
 FAILED: Final = "⚠ failed"
@@ -76,7 +78,8 @@ class MainWindow(QMainWindow):
         self.wanted_zoom: float | None = None
         self._told: tuple[str, bool] | None = None
         self._mode = ""
-        self._banner_ns = self._own_ns = 0
+        self._banner_ns = self._own_ns = self._resized_ns = 0
+        self._small = False  # which layout it has: of a small window or of a large one
         self.theme: Theme = THEMES.get(theme or self._remembered.theme, THEMES["dark"])
         self.setWindowTitle("duetto")
         self.setDockNestingEnabled(True)
@@ -147,9 +150,16 @@ class MainWindow(QMainWindow):
         """Put every panel where it stands by default for this window's size."""
         for dock in self._docks.values():
             dock.setFloating(False)
+        self._small = is_small(self)
         arrange(self, self._docks, self.panels, self._mode)
-        self.restoreState(self.saveState(self._version), self._version)  # or tabs stay that nothing is behind any more
+        self._take_layout(self.saveState(self._version))  # or tabs stay that nothing is behind any more
         self._offer_docks()
+
+    def _take_layout(self, layout: QByteArray) -> bool:
+        """Put every panel where a layout has it, and return whether it is one of this window."""
+        taken = self.restoreState(layout, self._version)
+        take_tabs_away(self)
+        return taken
 
     def _offer_docks(self) -> None:
         """Offer those panels that are of use in this mode; the banner is always there."""
@@ -188,7 +198,6 @@ class MainWindow(QMainWindow):
                 made.append(self._shortcut(panel.key, lambda name=name: self.bring(name)))
             for keys, what in panel.hand_over_keys():
                 made.append(self._shortcut(keys, lambda name=name, what=what: self._press_for(name, what)))
-                made[-1].setAutoRepeat(False)
         return made
 
     def _press_for(self, name: str, what: Callable[[], object]) -> None:
@@ -199,6 +208,7 @@ class MainWindow(QMainWindow):
 
     def _shortcut(self, keys: str, what: Callable[..., object]) -> QShortcut:
         shortcut = QShortcut(QKeySequence(keys), self)
+        shortcut.setAutoRepeat(False)  # a key that is held down is pressed once
         shortcut.activated.connect(what)
         return shortcut
 
@@ -247,12 +257,22 @@ class MainWindow(QMainWindow):
         if wanted is None:
             self.tell(NO_LARGER if larger else NO_SMALLER, warn=False)
             return
+        served = self.link is not None and self.link.contact.heard_ns and self._contact(now_ns()) is None
+        if served and not self._is_over and self._is_written_in("the window opens anew in another size"):
+            return
         self._remembered.keep_zoom(wanted)
-        if self.link is None or not self.link.contact.heard_ns or self._contact(now_ns()) is not None or self._is_over:
+        if not served or self._is_over:
             self.tell("nobody serves this session any more: what opens next is drawn in that size", warn=False)
             return
         self.wanted_zoom = wanted
         self.close()
+
+    def _is_written_in(self, plan: str) -> bool:
+        """Return whether a panel holds something unsent, which a plan would lose; and say so."""
+        unsent = next((words for panel in self.panels.values() if (words := panel.unsent())), "")
+        if unsent:
+            self.tell(f"send or clear {unsent} first: it would be lost when {plan}", warn=True)
+        return bool(unsent)
 
     @property
     def _is_over(self) -> bool:
@@ -261,11 +281,13 @@ class MainWindow(QMainWindow):
 
     def toggle_theme(self) -> None:
         """Change between light and dark; everything is made anew in the other colours and stays where it is."""
+        if self._is_written_in("everything is made anew in the other colours"):
+            return
         stop, told, layout = self.banner.stop, self._told, self.saveState(self._version)
         self._undress()
         self.theme = THEMES["light" if self.theme.shade == "dark" else "dark"]
         self._dress()
-        self.restoreState(layout, self._version)  # docks change their sizes while they are without a panel
+        self._take_layout(layout)  # docks change their sizes while they are without a panel
         for shortcut in self._shortcuts:
             shortcut.deleteLater()
         self._shortcuts = self._make_shortcuts()
@@ -307,6 +329,7 @@ class MainWindow(QMainWindow):
         """Take what has come, and draw what is due."""
         begun_ns = now_ns()
         self.lag.began(begun_ns)
+        self._suit_size(begun_ns)
         if self.link is not None:
             for heard in self.link.heard():
                 self.take(heard)
@@ -348,7 +371,7 @@ class MainWindow(QMainWindow):
     def _enter(self, mode: str) -> None:
         """Take the layout of another mode, where it is another one."""
         before = self._layout_name
-        self._remembered.keep_layout(before, self.saveState(self._version))
+        self._keep_layout()
         self._mode = mode
         if self._layout_name != before:
             self._restore_layout()
@@ -357,7 +380,8 @@ class MainWindow(QMainWindow):
         """Draw a panel if it can be seen and is due."""
         if local_ns - self._drawn_ns.get(panel.name, 0) < 0.9 * NS_PER_S / panel.rate_hz or not panel.isVisible():
             return False
-        if panel.name in self.failed or panel.visibleRegion().isEmpty():
+        # The dock's region: of a panel that something in it covers wholly Qt sees nothing, though all of it is seen.
+        if panel.name in self.failed or self._docks[panel.name].visibleRegion().isEmpty():
             return False
         self._drawn_ns[panel.name] = local_ns
         return self._guarded(panel, panel.refresh)
@@ -428,16 +452,31 @@ class MainWindow(QMainWindow):
         self._restore_layout()
 
     def _restore_layout(self) -> None:
-        """Take this mode's layout as it was left, or the default one."""
+        """Take this mode's layout as a window of such a size was left with it, or the default one."""
         self.arrange()
-        layout = self._remembered.layout(self._layout_name)
-        if layout is not None and self.restoreState(layout, self._version):
+        layout = self._remembered.layout(self._layout_name, small=self._small)
+        if layout is not None and self._take_layout(layout):
             self._offer_docks()
+            if is_squeezed(self._docks.values()):
+                self.arrange()
+
+    def _keep_layout(self) -> None:
+        """Remember how the panels stand, for this mode and such a size."""
+        self._remembered.keep_layout(self._layout_name, self.saveState(self._version), small=self._small)
+
+    def _suit_size(self, local_ns: int) -> None:
+        """Take the layout of small windows where this has become one, or that of large ones.
+
+        While a person still draws at the window's edge nothing jumps.
+        """
+        if is_small(self) != self._small and local_ns - self._resized_ns > SETTLED_NS:
+            self._keep_layout()
+            self._restore_layout()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802  (Qt's name)
         """Remember the layout, and let the session go on."""
         self._timer.stop()
-        self._remembered.keep_layout(self._layout_name, self.saveState(self._version))
+        self._keep_layout()
         self._remembered.keep_theme(self.theme.shade)
         self._remembered.write(self.saveGeometry())
         if self.link is not None:
@@ -445,8 +484,9 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802  (Qt's name)
-        """Keep the help over the whole window."""
+        """Keep the help over the whole window, and note the time."""
         super().resizeEvent(event)
+        self._resized_ns = now_ns()
         self.overlay.setGeometry(self.rect())
 
 

@@ -1,7 +1,8 @@
 """How large everything is drawn: steps that a person chooses from, and what suits a screen at first.
 
 Qt learns its scale when it starts. So another one takes another start: the window's process replaces itself, under the
-same number, and finds the session, its layout and its colours as they were.
+same number, and finds the session, its layout and its colours as they were. The moment and the colours that it was told
+to begin with count for its first start only.
 
 ::
 
@@ -24,8 +25,8 @@ ROOM: Final = (1100, 620)
 PLAIN_HEIGHT: Final = 1440
 """So high a screen is drawn on without a zoom; on one of 2160 px everything is drawn 1.5 times as large [px]."""
 ZOOM, SCALE, QT_SCALE = "DUETTO_ZOOM", "DUETTO_SCALE", "QT_SCALE_FACTOR"
-MOMENT: Final = "--at"
-"""The word before the moment at which a replay begins: it goes on from where it stands."""
+BEGINNING: Final = ("--at", "--theme")
+"""The words before the moment at which a replay begins, and before the colours: a person has gone on from there."""
 
 Size = tuple[float, float]
 """Width and height of a screen as it would be without a zoom [px]."""
@@ -85,8 +86,15 @@ def put_on(zoom: float, environment: MutableMapping[str, str] = os.environ) -> N
     environment[QT_SCALE] = f"{zoom * (_number(environment.get(SCALE, '')) or PLAIN):g}"
 
 
-def start_again(zoom: float) -> NoReturn:
+def start_again(zoom: float, *, has_begun: bool) -> NoReturn:
     """Replace this process by one that draws so large.
+
+    Parameters
+    ----------
+    zoom
+        How large.
+    has_begun
+        Whether a person has seen its window, and may have chosen other colours and another moment since.
 
     Raises
     ------
@@ -95,7 +103,8 @@ def start_again(zoom: float) -> NoReturn:
     """
     put_on(zoom)
     try:
-        os.execv(sys.executable, [sys.executable, *again(sys.orig_argv[1:])])  # noqa: S606  (the same program)
+        words = sys.orig_argv[1:]
+        os.execv(sys.executable, [sys.executable, *(again(words) if has_begun else words)])  # noqa: S606  (the same)
     except OSError as error:
         raise NotStartedAgain(
             f"the window cannot be opened in another size ({error.strerror}); open it again with 'duetto monitor'"
@@ -103,9 +112,9 @@ def start_again(zoom: float) -> NoReturn:
 
 
 def again(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line but for the moment at which a replay begins."""
-    kept = [word for before, word in pairwise(["", *words]) if MOMENT not in (before, word)]
-    return [word for word in kept if not word.startswith(f"{MOMENT}=")]
+    """Return the words of a command line but for those that say how the window begins."""
+    kept = [word for before, word in pairwise(["", *words]) if before not in BEGINNING and word not in BEGINNING]
+    return [word for word in kept if not word.startswith(tuple(f"{beginning}=" for beginning in BEGINNING))]
 
 
 def _number(text: str) -> float:

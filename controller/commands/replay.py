@@ -13,11 +13,16 @@ import click
 @click.option(
     "--speed", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help="Times as fast as then."
 )
-@click.option("--at", type=click.FloatRange(0.0), help="Where the window begins: seconds since the session's start.")
+@click.option(
+    "--at",
+    type=click.FloatRange(0.0),
+    help="Where the window begins: seconds since the log's beginning, as the replay bar counts them (the task may have "
+    "been started later).",
+)
 @click.option(
     "--screenshot",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Draw the window into this file and end; needs no display.",
+    help="Draw the window into this .png file, print its path and end; needs no display.",
 )
 @click.option("--size", metavar="WxH", help="Of the window in pixels, such as 1600x1000.")
 @click.option("--fast", is_flag=True, help="As fast as the processor allows; opens no window.")
@@ -73,7 +78,10 @@ def _show(
     if not SLOWEST <= speed <= FASTEST:
         raise click.UsageError(f"the window plays {SLOWEST:g} to {FASTEST:g} times as fast as then")
     wanted = None if size is None else size_from(size)
-    return show_replay(session, speed=speed, at_s=at, screenshot=screenshot, size=wanted, until=until)
+    status = show_replay(session, speed=speed, at_s=at, screenshot=screenshot, size=wanted, until=until)
+    if screenshot is not None and status == 0:
+        click.echo(screenshot.resolve())
+    return status
 
 
 def _play(session: Path, speed: float, until: Callable[[], bool]) -> int:

@@ -6,8 +6,12 @@ later trial opens. The bar is the whole session: a click or a drag goes to any m
 as a miss, an omission, or aborted; where they are too many for the bar, columns show how their outcomes are shared out.
 Below them stand light, and crossings of estimates as ticks.
 
-Beside the time since the session's start [h:min:s] stands what a clock on the wall showed. Last is the *proof*: while
-the session is shown, every decision in its log is decided again from the log's inputs. Estimates are those of the log.
+*log* is the time since the log's beginning [h:min:s], by which the bar counts and ``--at`` goes; *task* is the time
+since the task was started, by which the banner, events and notes count. A session that compiled first, or waited for
+its start, has them that far apart; where they are not, one stands alone. Behind them: what a clock on the wall showed.
+
+Last is the *proof*: while the session is shown, every decision in its log is decided again from the log's inputs.
+Estimates are those of the log.
 """
 
 from collections.abc import Callable
@@ -15,16 +19,15 @@ from typing import Final, Literal
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from controller.messages.view import Opening, Playhead, Steer
 from gui.panel import Panel
 from gui.parts.elided import Elided
-from gui.parts.figures import precise
 from gui.parts.jump_menu import JumpMenu
 from gui.parts.labels import say
 from gui.parts.scrub_bar import ScrubBar
-from gui.parts.words import clock_at
+from gui.parts.words import clock_at, elapsed_s
 from gui.scene import Scene
 from gui.theme import Theme
 from realtime.records import NS_PER_MS, NS_PER_S
@@ -34,9 +37,13 @@ SEEK_NS: Final = 100 * NS_PER_MS
 """Least time between two seeks."""
 LATE_NS: Final = 2 * NS_PER_S
 """A seek that is not there after this long is waited for no more."""
-BROAD, MIDDLE = 1000, 560
-"""From these widths on time and proof stand beside the buttons, and the buttons have their whole names [px]."""
+BROAD, BESIDE, MIDDLE = 1000, 760, 560
+"""From these widths on proof and times stand beside the buttons, and the buttons have their whole names [px]."""
 NOTHING: Final = "not yet: no recorded session is shown"
+TIME_TIP: Final = (
+    "log: the time since the log's beginning, of the log's length; the bar and --at count so. task: the time since the "
+    "task was started; the banner, events and notes count so. Last: what a clock on the wall showed."
+)
 Verb = Literal["play", "pause", "seek", "step", "speed"]
 
 
@@ -56,7 +63,7 @@ class ReplayPanel(Panel):
         super().__init__(scene, theme)
         self.play, self.back, self.forward = QPushButton("▶ Play"), QPushButton(), QPushButton()
         self.speed, self.jump, self.menu = QComboBox(), QToolButton(), JumpMenu(self)
-        self.time, self.proof, self.bar = QLabel(NOTHING), Elided(), ScrubBar(theme)
+        self.time, self.proof, self.bar = Elided(NOTHING, own_tip=False), Elided(), ScrubBar(theme)
         self._controls = (self.back, self.play, self.forward, self.speed, self.jump)
         self._wanted_ns: int | None = None
         self._asked_ns: int | None = None
@@ -80,10 +87,9 @@ class ReplayPanel(Panel):
         self.forward.setToolTip("To where the next trial opens (Ctrl+Right).")
         self.speed.setToolTip("How many times as fast as then it is played (+ and −).")
         self.jump.setToolTip("Faults, what people did, notes, and trials by their number.")
-        self.time.setToolTip("The moment that is shown, of how long the session lasted; and what a clock showed then.")
+        self.time.setToolTip(TIME_TIP)
         for widget in self._controls:
             widget.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.time.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
         self.proof.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def _lay_out(self) -> None:
@@ -103,11 +109,11 @@ class ReplayPanel(Panel):
 
     def _arrange(self) -> None:
         """Put everything where there is room for it."""
-        broad, middle = self.width() >= BROAD, self.width() >= MIDDLE
+        broad, beside, middle = (self.width() >= width for width in (BROAD, BESIDE, MIDDLE))
         for widget in (self._buttons, self.time, self.proof, self.bar):
             self._grid.removeWidget(widget)
         self._grid.addWidget(self._buttons, 0, 0)
-        self._grid.addWidget(self.time, 0 if middle else 1, 1 if middle else 0)
+        self._grid.addWidget(self.time, *((0, 1, 1, 1) if beside else (1, 0, 1, 3)))
         self._grid.addWidget(self.proof, 0 if broad else 3, 2 if broad else 0, 1, 1 if broad else 3)
         self._grid.addWidget(self.bar, 2, 0, 1, 3)
         self._grid.setColumnStretch(0, 0 if broad else 1)
@@ -226,9 +232,12 @@ class ReplayPanel(Panel):
             widget.setEnabled(False)
 
     def _show_time(self, playhead: Playhead, opening: Opening, t_ns: int) -> None:
-        shown = precise((t_ns - playhead.begin_ns) / NS_PER_S)
-        length = precise((playhead.end_ns - playhead.begin_ns) / NS_PER_S)
-        say(self.time, f"{shown} of {length} · {clock_at(opening, t_ns)}")
+        clocks, on_the_wall = self.bar.clocks, clock_at(opening, t_ns)
+        told = f"{clocks.log(t_ns)} of {clocks.log(playhead.end_ns)}"
+        if clocks.differ:
+            finished = self.scene.counts is not None and self.scene.counts.finished
+            told = f"log {told} · {clocks.task(t_ns, elapsed_s(self.scene) if finished else float('inf'))}"
+        say(self.time, f"{told} · {on_the_wall}")
 
     def _show_standing(self, playhead: Playhead) -> None:
         """Show what the playhead says of itself."""

@@ -7,7 +7,7 @@ it so far. What is not said did not happen; the tooltip lists everything that is
 
 *From poke to water.* How long it took from the beam's stamp to the decision, from there to the valve's own edge, and
 both together, of every earned reward so far. Where boards are simulated so is their wire, and it says so: such delays
-say nothing about real boards.
+say nothing about real boards. In a low panel the table stands alone; a higher one has the curves, too.
 
 *Lost or broken.* What was lost, late, clamped, twice, unsent or refused, and every fault by name.
 
@@ -20,8 +20,9 @@ In a replay nothing is connected; delays and losses are the log's.
 
 from typing import Final
 
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from gui.panel import Panel
 from gui.parts.facts import Fact, FactList
@@ -41,18 +42,20 @@ from gui.theme import Theme
 WIDE_PX: Final = 1120
 MIDDLE_PX: Final = 640
 _PLACES: Final = {
-    WIDE_PX: ((0, 0, 1, 10), (0, 10, 1, 13), (0, 23, 1, 6), (0, 29, 1, 9), (0, 38, 1, 8)),
+    WIDE_PX: ((0, 0, 1, 9), (0, 9, 1, 15), (0, 24, 1, 5), (0, 29, 1, 9), (0, 38, 1, 8)),
     MIDDLE_PX: ((0, 0, 1, 3), (0, 3, 1, 3), (1, 0, 1, 2), (1, 2, 1, 2), (1, 4, 1, 2)),
     0: ((0, 0, 1, 1), (1, 0, 1, 1), (2, 0, 1, 1), (3, 0, 1, 1), (4, 0, 1, 1)),
 }
 """Row, column and their spans of the five parts, from which width on."""
 _COLUMNS: Final = 46
+_BESIDE_PX: Final = 10
+_BELOW_PX: Final = 3
 REPLAY: Final = "a replay: nothing is connected"
 WAITING: Final = "not yet: no session has told how it stands"
 
 
 class LatencyPart(QWidget):
-    """From poke to water: a line of words, the curves, or why there are none."""
+    """From poke to water: a line of words, the curves and their table, or why there are none."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -60,13 +63,35 @@ class LatencyPart(QWidget):
         self.words.setWordWrap(True)
         self.words.setStyleSheet(f"color: {theme.dim}")
         self.histogram = LatencyHistogram(theme)
+        self._heading = heading("From poke to water", theme)
+        for label in (self._heading, self.words):
+            label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._room_px: int | None = None
+        top = QHBoxLayout()
+        top.setSpacing(_BESIDE_PX)
+        top.addWidget(self._heading)
+        top.addWidget(self.words, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(3)
-        column.addWidget(heading("From poke to water", theme))
-        column.addWidget(self.words)
+        column.setSpacing(_BELOW_PX)
+        column.addLayout(top)
         column.addWidget(self.histogram, 1)
         column.addStretch(0)
+
+    def fit_height(self, room_px: int | None) -> None:
+        """Fill a height [px]; None where it may be more, below which a person scrolls."""
+        self._room_px = room_px
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Fit what is below the words, which may need a second line now."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        beside = self.width() - self._heading.sizeHint().width() - _BESIDE_PX
+        above = max(self._heading.sizeHint().height(), self.words.heightForWidth(max(1, beside))) + _BELOW_PX
+        self.histogram.fit_height(None if self._room_px is None else self._room_px - above)
 
     def show_scene(self, scene: Scene) -> None:
         """Show the scene's delays."""
@@ -82,6 +107,7 @@ class LatencyPart(QWidget):
         if latency is not None and latency.missing:
             words += f" · ▲ {latency.missing} without an edge"
         say(self.words, words)
+        self._fit()
 
 
 def _is_simulated(scene: Scene) -> bool:
@@ -139,6 +165,9 @@ class Rig(Panel):
         """Put the parts side by side, in two rows, or below each other."""
         super().resizeEvent(event)
         self._place()
+        margins = self._grid.contentsMargins()
+        in_one_row = self._places == WIDE_PX
+        self.latency.fit_height(self.height() - margins.top() - margins.bottom() if in_one_row else None)
 
     def _place(self) -> None:
         """Place the parts as the width allows."""
@@ -166,9 +195,9 @@ class Rig(Panel):
             self._show_processes()
         if self._has_changed("latency", "opening", "latency"):
             self.latency.show_scene(self.scene)
-        if self._has_changed("losses", "counts", "latency", "standing"):
+        if self._has_changed("losses", "counts", "latency", "standing", "remark"):
             missing = self.scene.latency.missing if self.scene.latency else 0
-            self.losses.show_facts(losses_of(self.scene.counts, self.scene.standing, missing))
+            self.losses.show_facts(losses_of(self.scene.counts, self.scene.standing, missing, self.scene.troubles))
         if self._has_changed("storage", "opening", "standing", "storage"):
             self._show_storage()
 

@@ -244,6 +244,10 @@ class SessionPanel(Panel):
         self.notes.can_write(why_not(self.scene, "note"), possible=not is_replay)
         self.notes.show_scene()
 
+    def unsent(self) -> str:
+        """Return what was written here and not sent yet, of the page that is shown."""
+        return ("", self.form.unsent(), self.notes.unsent())[self.pages.currentIndex()]
+
 
 def _scrolling(page: QWidget) -> QScrollArea:
     """Return a page that scrolls up and down where the panel is low."""

@@ -7,12 +7,14 @@ chance; the *window* by which trials are judged; the *intervals* from a trial's 
 from 1. Each part's module in ``gui/parts`` says exactly what its numbers are.
 
 In a smaller panel the least important parts go behind tabs; in a very small one all do. Sentences that find no room are
-in the tooltip of the line above.
+in the tooltip of the line above. Where each animal is judged alone there is no window and no interval, and no place for
+them.
 
 A trial appears when it has ended. Nothing here says whether a pair is better than chance, or whether light has an
 effect: it shows how far off the numbers are, and what each level guards against.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from PyQt6.QtGui import QResizeEvent
@@ -24,7 +26,7 @@ from gui.parts.intervals import IntervalsPlot
 from gui.parts.outcomes import Outcomes
 from gui.parts.raster import Raster
 from gui.parts.success import SuccessPlot
-from gui.parts.trial_columns import TrialColumns
+from gui.parts.trial_columns import TrialColumns, alone
 from gui.parts.trial_part import TrialPart
 from gui.parts.window_plot import WindowPlot
 from gui.scene import Scene
@@ -50,6 +52,8 @@ BROAD: Final = Split(True, (("raster", 4), (LEARNING, 4), (Tabs(("outcomes", "in
 LOW: Final = Split(True, (("raster", 1), (Tabs(("success", "outcomes", "intervals", "window")), 1)))
 NARROW: Final = Split(False, (("raster", 1), (Tabs(("success", "outcomes", "intervals", "window")), 1)))
 SMALL: Final = Tabs(("raster", "success", "outcomes", "intervals", "window"))
+OF_PAIRS: Final = ("intervals", "window")
+"""What there is only where a pair is judged together."""
 
 
 def arrangement_for(width: int, height: int) -> Node:
@@ -61,6 +65,17 @@ def arrangement_for(width: int, height: int) -> Node:
     if width < 900:
         return TALL if height >= 640 else MIDDLE
     return ALL if height >= 540 else BROAD
+
+
+def without(node: Node, gone: Collection[str]) -> Node | None:
+    """Return an arrangement without some of its widgets, whose room the others have; None where none is left."""
+    if isinstance(node, str):
+        return None if node in gone else node
+    if isinstance(node, Tabs):
+        names = tuple(name for name in node.names if name not in gone)
+        return Tabs(names) if len(names) > 1 else next(iter(names), None)
+    kept = tuple((left, share) for part, share in node.parts if (left := without(part, gone)) is not None)
+    return Split(node.across, kept) if len(kept) > 1 else next((left for left, _ in kept), None)
 
 
 class TrialsPanel(Panel):
@@ -93,7 +108,7 @@ class TrialsPanel(Panel):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.arrangement)
         self.setMinimumSize(240, 160)
-        self.arrangement.arrange(arrangement_for(self.width(), self.height()))
+        self._arrange()
 
     def anew(self) -> None:
         """Begin with an empty sheet."""
@@ -103,6 +118,7 @@ class TrialsPanel(Panel):
 
     def refresh(self) -> None:
         """Draw what has changed in the parts that can be seen."""
+        self._arrange()
         self._trials.follow(self.scene.rows)
         for part in self.parts:
             if part.isVisibleTo(self):
@@ -111,4 +127,17 @@ class TrialsPanel(Panel):
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802  (Qt's name)
         """Arrange the parts as there is room."""
         super().resizeEvent(event)
-        self.arrangement.arrange(arrangement_for(self.width(), self.height()))
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Give every part that the task has its place."""
+        opening = self.scene.opening
+        gone = OF_PAIRS if opening is not None and alone(opening) else ()
+        whole = arrangement_for(self.width(), self.height())
+        node = without(whole, gone) if gone else whole
+        if node is None or node == self.arrangement.now:
+            return
+        self.arrangement.arrange(node)
+        for part in self.parts:
+            if part.name in gone:
+                part.hide()  # else it would be shown with what it was in

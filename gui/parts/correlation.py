@@ -21,6 +21,7 @@ from gui.parts.estimate_words import (
 )
 from gui.parts.labels import say
 from gui.parts.session_course import NS_PER_MIN, Band, SessionPlot, chosen_rows, draw_in_two
+from gui.parts.words import unbroken
 from gui.theme import Theme
 
 STEPS: Final = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -66,6 +67,8 @@ class NullPlot(SessionPlot):
         Where the trigger's estimate rose over its threshold.
     shown
         All values that are drawn, shape (n,).
+    first
+        When the first of them was [min since the task's start].
     """
 
     def __init__(self, theme: Theme, columns: Columns) -> None:
@@ -78,6 +81,7 @@ class NullPlot(SessionPlot):
         self.now = self.curve(theme.pen("text"))
         self.marks = self.curve(theme.pen("edge"))
         self.shown: NDArray[np.float64] = np.zeros(0)
+        self.first = 0.0
 
     def draw(self, shown: Shown, since_ns: int) -> bool:
         """Draw the whole session; rows before ``since_ns`` are of the past. Return whether there is anything."""
@@ -87,19 +91,18 @@ class NullPlot(SessionPlot):
         rows, joined = chosen_rows(series.t_ns, keep)
         if not rows.size:
             return False
-        start_ns = shown.scene.start_ns
-        x = (series.t_ns[rows] - start_ns) / NS_PER_MIN
+        x = (series.t_ns[rows] - shown.scene.started_ns) / NS_PER_MIN
         r, mean, sd = series[columns.correlation][rows], series[columns.mean][rows], sd[rows]
         new = series.t_ns[rows] >= since_ns
         draw_in_two((self.past, self.now), x, r, new, joined)
         self.band.set_data(x, mean - BAND_SD * sd, mean + BAND_SD * sd, joined)
         self.mean.setData(x, mean, connect=joined)
-        self.shown = np.concatenate((r, mean))
+        self.shown, self.first = np.concatenate((r, mean)), float(x[0])
         return True
 
     def mark(self, shown: Shown) -> None:
         """Mark at the bottom where the trigger's estimate rose over its threshold."""
-        start_ns = shown.scene.start_ns
+        start_ns = shown.scene.started_ns
         low, high = self.getViewBox().viewRange()[1]
         rose = [one.t_ns for one in shown.scene.crossings if one.above]
         x = np.repeat((np.array(rose, np.int64) - start_ns) / NS_PER_MIN, 2)
@@ -203,8 +206,9 @@ class Correlation(QWidget):
         """Let both plots have the same axes: they are compared."""
         plots = self.lagged.plot, self.trial.plot
         values = np.concatenate([plot.shown for plot in plots])
+        minutes = shown.scene.task_seconds(shown.scene.now_ns) / 60.0
         for plot in plots:
-            plot.make_room(shown.scene.seconds(shown.scene.now_ns) / 60.0, values)
+            plot.make_room(minutes, values, min(one.first for one in plots))
             plot.mark(shown)
 
     def _say_share(self, shown: Shown) -> None:
@@ -214,4 +218,4 @@ class Correlation(QWidget):
             name: share_above(series.t_ns, series[columns.z], series[columns.valid], since_ns, now_ns)
             for name, columns in (("lagged", LAGGED), ("trial-shift", TRIAL))
         }
-        say(self.share, share_words(shares))
+        say(self.share, unbroken(share_words(shares)))

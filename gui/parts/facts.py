@@ -92,7 +92,7 @@ class FactList(HeadedGrid):
         name.setVisible(bool(fact.name))
         value.show()
         name.setText(fact.name)
-        value.setText(MARKS[fact.state] + fact.value)
+        value.setText(MARKS[fact.state].replace(" ", "\N{NO-BREAK SPACE}") + fact.value)  # the mark stays beside it
         is_number = fact.state is State.QUIET and bool(fact.name)
         colour = self._theme.text if is_number else ink_of(fact.state, self._theme)
         value.setStyleSheet(f"color: {colour}")

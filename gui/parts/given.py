@@ -10,6 +10,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from controller.messages.view import Counts, Opening
+from gui.parts.elided import Elided
 from gui.parts.labels import explain
 from gui.scene import Scene
 from gui.theme import ANIMAL_GLYPHS, Theme
@@ -54,7 +55,7 @@ class Given(QWidget):
             caption.setToolTip(tip)
             layout.addWidget(caption, number, 0)
             for animal in range(len(ANIMALS)):
-                cell = self.cells[name, animal] = QLabel(NOT_YET)
+                cell = self.cells[name, animal] = Elided(NOT_YET, own_tip=False)
                 cell.setAlignment(Qt.AlignmentFlag.AlignRight)
                 cell.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
                 layout.addWidget(cell, number, animal + 1)

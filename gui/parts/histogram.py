@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidg
 
 from controller.messages.view import Latency, Spread
 from gui.parts import figures
-from gui.parts.labels import say
+from gui.parts.labels import explain, say
 from gui.theme import Theme
 
 COLUMNS: Final = ("p50", "p99", "p99.9", "max")
@@ -35,12 +35,17 @@ _STYLES: Final = (
 """Of the three parts of a reward's path; the whole of it stands out."""
 _US: Final = 1000.0
 _KEY_PX: Final = 18
-_GAP_PX: Final = 5
+_GAP_PX: Final = 7
+_GAP_BELOW_PX: Final = 3
 _WIDEST_HALF: Final = "valve edge"
 _BESIDE: Final = 0.1
 _ABOVE: Final = 1.12
 _LEAST_PX: Final = 108
+_LOWEST_PX: Final = 72
 _MOST_PX: Final = 220
+"""Heights of the curves: where they may push other things down at least, in a low panel at least, and at most [px]."""
+_LEFT_OUT: Final = "valve "
+"""What a curve's name can do without: the tooltip has all of it."""
 
 
 def steps_of(latency: Latency, spread: Spread) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -108,9 +113,11 @@ class LatencyHistogram(QWidget):
         self._names: list[str] = []
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(3)
+        column.setSpacing(_GAP_BELOW_PX)
         column.addWidget(self.plot, 1)
-        column.addLayout(self._table(theme, pens))
+        self._grid = self._table(theme, pens)
+        column.addLayout(self._grid)
+        column.addStretch(0)  # or the table's lines would be torn apart where there are no curves
 
     def _table(self, theme: Theme, pens: Sequence[QPen]) -> QGridLayout:
         """Make the table below the curves: a row for each, empty as yet."""
@@ -132,18 +139,36 @@ class LatencyHistogram(QWidget):
         return grid
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
-        """Write the names in two lines where there is no room for one."""
+        """Shorten the names, or write them in two lines, where there is no room for them."""
         super().resizeEvent(event)
-        self._break_names()
+        self._fit_names()
 
-    def _break_names(self) -> None:
-        """Write the curves' names in one line or in two, as the numbers beside them leave room."""
+    def fit_height(self, room_px: int | None) -> None:
+        """Fill a height: with the table, and with the curves where they can be read above it.
+
+        Parameters
+        ----------
+        room_px
+            What there is [px]; None where it may be more, below which a person scrolls.
+        """
+        spare = _LEAST_PX if room_px is None else room_px - self._grid.sizeHint().height() - _GAP_BELOW_PX
+        self.plot.setVisible(spare >= _LOWEST_PX)
+        self.plot.setMinimumHeight(min(max(spare, _LOWEST_PX), _MOST_PX))
+
+    def _fit_names(self) -> None:
+        """Write the curves' names whole, shortened, or in two lines, as the numbers beside them leave room."""
         columns = zip(*(row[1:] for row in self._cells), strict=True)
         numbers = sum(_GAP_PX + max(cell.sizeHint().width() for cell in column) for column in columns)
         room = self.width() - _KEY_PX - _GAP_PX - numbers
-        widest = max((self.fontMetrics().horizontalAdvance(name) for name in self._names), default=0)
-        for row, name in zip(self._cells, self._names, strict=False):
-            say(row[0], name if widest <= room else name.replace("→ ", "→\n"))
+        short = [name.replace(_LEFT_OUT, "") for name in self._names]
+        broken = [name.replace("→ ", "→\n") for name in self._names]
+        fitting = next((names for names in (self._names, short) if self._widest(names) <= room), broken)
+        for row, name, whole in zip(self._cells, fitting, self._names, strict=False):
+            say(row[0], name)
+            explain(row[0], "" if name == whole else whole)
+
+    def _widest(self, names: Sequence[str]) -> int:
+        return max((self.fontMetrics().horizontalAdvance(name) for name in names), default=0)
 
     @property
     def table(self) -> list[list[str]]:
@@ -160,7 +185,7 @@ class LatencyHistogram(QWidget):
                 curve.setData(edges, counts)
             for cell, text in zip(row[1:], _words(spread), strict=True):
                 say(cell, text)
-        self._break_names()
+        self._fit_names()
         self._fit([(edges, counts) for edges, counts in steps if counts.size])
 
     def _fit(self, drawn: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import Qt
 
 from gui.parts.labels import say
-from gui.parts.trial_columns import NONE_NS, TrialColumns, alone, judged_of
+from gui.parts.trial_columns import NONE_NS, TrialColumns, judged_of
 from gui.parts.trial_part import TrialPart, coloured, quiet_plot
 from gui.scene import Scene
 from gui.theme import Theme
@@ -50,9 +50,6 @@ class IntervalsPlot(TrialPart):
         """Draw the intervals anew where trials have ended."""
         opening, counts = scene.opening, scene.counts
         if opening is None or not self._is_new(len(trials), counts and counts.window_ns):
-            return
-        if alone(opening):
-            self.nothing("no intervals: each animal is judged alone")
             return
         judged = trials.all[judged_of(trials.all)]
         lags_ns = judged["lag_ns"]

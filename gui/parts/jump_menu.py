@@ -1,4 +1,7 @@
-"""The menu of a recorded session's moments: its faults, what people did, notes, and its trials by number."""
+"""The menu of a recorded session's moments: its faults, what people did, notes, and its trials by number.
+
+Each has its time since the log's beginning and, where that is another, since the task's start.
+"""
 
 from typing import Final
 
@@ -6,9 +9,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QSpinBox, QWidget, QWidgetAction
 
 from controller.messages.view import Opening, Overview
-from gui.parts.figures import precise
-from gui.parts.timeline import ACT_MARK, FAULT_MARK, NOTE_MARK, signs_of
-from realtime.records import NS_PER_S
+from gui.parts.timeline import ACT_MARK, FAULT_MARK, NOTE_MARK, clocks_of, signs_of
 
 MOST: Final = 60
 """Moments of one kind that are listed."""
@@ -60,14 +61,14 @@ class JumpMenu(QMenu):
         self._row.setEnabled(bool(trials))
         self.trial.setMaximum(max([1, *(trial.number for trial in trials)]))
         signs = [] if overview is None else signs_of(overview, opening)
+        clocks = clocks_of(overview, begin_ns)
         for mark, listed in self.lists.items():
             mine = [sign for sign in signs if sign.mark == mark]
             listed.clear()
             listed.setEnabled(bool(mine))
             for sign in mine[:MOST]:
-                when = precise((sign.t_ns - begin_ns) / NS_PER_S)
                 text = sign.sentence if len(sign.sentence) <= LONGEST else sign.sentence[: LONGEST - 1] + "…"
-                action = listed.addAction(f"{when}  {text}".replace("&", "&&"))
+                action = listed.addAction(f"{clocks.both(sign.t_ns)}  {text}".replace("&", "&&"))
                 if action is not None:
                     action.triggered.connect(lambda _checked=False, t_ns=sign.t_ns: self.chosen.emit(t_ns))
             if len(mine) > MOST:

@@ -91,6 +91,10 @@ class Notes(QWidget):
         self.add.setText("…")
         self.asked.emit(Request("note", text=text))
 
+    def unsent(self) -> str:
+        """Return a word for the note in the field, also for one on its way: it may still be refused; else nothing."""
+        return "the note" if self.field.text().strip() and not self.field.isHidden() else ""
+
     def refused(self) -> None:
         """The session did not take the note: it stays in the field and may be sent again."""
         self._sent = None

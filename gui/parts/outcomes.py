@@ -18,6 +18,7 @@ from gui.parts.share_bar import ShareBar
 from gui.parts.shares import difference, percent, points, share_text, wilson
 from gui.parts.trial_columns import LIGHTS, TrialColumns
 from gui.parts.trial_part import TrialPart, coloured
+from gui.parts.words import unbroken
 from gui.scene import Scene
 from gui.theme import OUTCOME_MARKS, Theme
 
@@ -102,7 +103,7 @@ class Outcomes(TrialPart):
         if not planned:
             say(self.light_text, "no light planned")
             return
-        say(self.light_text, light_text(counts))
+        say(self.light_text, unbroken(light_text(counts)))
         say(self.difference_text, f"{difference_text(counts)}{_odd_text(trials)}")
 
 

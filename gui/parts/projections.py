@@ -6,6 +6,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QFontMetrics
 from PyQt6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from gui.parts.estimate_view import Shown, nothing_yet, words
@@ -23,8 +24,15 @@ COACTIVITY: Final = "coactivity"
 COACTIVITY_STEPS: Final = (2.0, 5.0, 10.0, 20.0, 50.0)
 DASH_PX: Final = 9.0
 DASH_ON: Final = 0.62
+BESIDE_PX: Final = 14
+"""Between a row's name and the curves, and left of it."""
 GAP_NS: Final = NS_PER_S // 2
 """Between estimates further apart than this no line is drawn."""
+
+
+def coactivity_name(step: float) -> str:
+    """Return what the row of coactivity is called: its scale, from the row's middle to both sides."""
+    return f"co. ±{step:g}"
 
 
 def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,7 +114,9 @@ class Projections(QWidget):
         ticks = [(float(s), f"−{-s}" if s else "now") for s in range(-SECONDS, 1, 20)]
         ticks[0] = (float(-SECONDS), f"−{SECONDS} s")
         self.plot.getAxis("bottom").setTicks([ticks])
-        self.plot.getAxis("left").setWidth(52)
+        left = self.plot.getAxis("left")
+        room = QFontMetrics(left.style["tickFont"]).horizontalAdvance(coactivity_name(COACTIVITY_STEPS[-1]))
+        left.setWidth(room + BESIDE_PX)  # a name that finds no room is left out
         self.plot.setToolTip(
             "Patterns of activity that vary together in both brains. A frame is projected on patterns that know "
             "nothing of the seconds before it."
@@ -209,6 +219,6 @@ class Projections(QWidget):
         self._axes = axes
         ticks = [(-float(place), f"dim. {dimension + 1}") for place, dimension in enumerate(chosen)]
         if coactivity:
-            ticks.append((-float(len(chosen)), f"co. ±{self._step:g}"))
+            ticks.append((-float(len(chosen)), coactivity_name(self._step)))
         self.plot.getAxis("left").setTicks([ticks])
         self.plot.setYRange(-len(ticks) + 0.45, 0.55, padding=0.0)

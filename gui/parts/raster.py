@@ -8,6 +8,7 @@ or dark (D: chosen for light, and none came). A task that judges each animal alo
 trials of both in the order of their ends, and a triangle at the left says whose a row is.
 """
 
+import re
 from typing import Final
 
 import numpy as np
@@ -27,11 +28,12 @@ MOST_ROWS: Final = 100
 ROOMS: Final = (25, 50, 75, MOST_ROWS)
 """For how many rows there is room, so that early rows are not as tall as the plot."""
 REACH_S: Final = REACH_NS / NS_PER_S
-COLUMN_S: Final = 0.75
+COLUMN_S: Final = 0.95
 OUTCOME_X: Final = {outcome: REACH_S + COLUMN_S * (0.8 + place) for place, outcome in enumerate(OUTCOME_MARKS)}
 LIGHT_X: Final = {light: -REACH_S - COLUMN_S * (2.8 - place) for place, light in enumerate(LIGHTS[1:])}
 LIGHT_LETTERS: Final = {"lit": "L", "sham": "S", "dark": "D"}
 LIGHT_SYMBOLS: Final = {"lit": "s", "sham": "o", "dark": "x"}
+MARKS: Final = "□" + "".join(LIGHT_LETTERS.values()) + "".join(OUTCOME_MARKS.values())
 SMALLEST_PX: Final = 4
 LARGEST_PX: Final = 9
 """Bounds of a mark, which otherwise follows the height of a row."""
@@ -145,7 +147,7 @@ class Raster(TrialPart):
             self._set_columns(opening, light)
             self._foot = _foot(opening, light)
         shown = f"the last {MOST_ROWS} trials" if last > MOST_ROWS else f"{last} trial{'s' if last > 1 else ''}"
-        self.something(f"Pokes of {shown}, newest on top", self._foot)
+        self.something(f"Pokes of {shown}", self._foot)
         self._size_marks()
 
     def _set_columns(self, opening: Opening, light: bool) -> None:
@@ -198,13 +200,13 @@ def _left_of(light: bool) -> float:
 
 
 def _foot(opening: Opening, light: bool) -> str:
-    """Return what the marks stand for."""
+    """Return what the marks stand for, each in one line with its word."""
     outcomes = ", ".join(f"{mark} {outcome.name.lower()}" for outcome, mark in OUTCOME_MARKS.items())
-    said = ["□ nobody poked: 0 s is the trial's opening", outcomes]
+    said = ["newest on top", "□ nobody poked: 0 s is the trial's opening", outcomes]
     if alone(opening):
         said.append("triangle at the left: whose trial")
     else:
-        said.insert(0, "shaded: the window")
+        said.insert(1, "shaded: the window")
     if light:
         said.append("L lit (stripe), S sham, D dark: chosen for light, and none came")
-    return " · ".join(said)
+    return re.sub(f"([{MARKS}]) ", "\\1\N{NO-BREAK SPACE}", " · ".join(said))

@@ -1,8 +1,8 @@
 """The scrub bar: a whole recorded session as a strip, with the playhead on it.
 
 From the top: marks (▲ fault, ✎ note, ◆ what a person did), the trials as blocks whose height and colour say how they
-ended, light, crossings of estimates as small ticks, and the time since the session's start. A click goes there, a click
-on a mark to its moment; dragging takes the playhead along.
+ended, light, crossings of estimates as small ticks, and the time since the log's beginning. A click goes there, a click
+on a mark to its moment; dragging takes the playhead along. Where the task began later, the tooltip has both.
 """
 
 from typing import Final
@@ -12,15 +12,17 @@ from PyQt6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen,
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from controller.messages.view import Opening, Overview
-from gui.parts.figures import clock, precise
+from gui.parts.figures import clock
 from gui.parts.timeline import (
     ACT_MARK,
     CROSSING_MARK,
     FAULT_MARK,
     NOTE_MARK,
+    Clocks,
     Scale,
     Sign,
     blocks_of,
+    clocks_of,
     signs_of,
     tick_s,
     trial_at,
@@ -34,7 +36,7 @@ EDGE: Final = 8
 SIGNS: Final = 13
 LIGHT: Final = 4
 TICKS: Final = 5
-TIMES: Final = 14
+TIMES: Final = 16
 """Heights of the lanes [px]; the trials have the rest."""
 NEAR: Final = 5.0
 """How far off a click still means a mark [px]."""
@@ -52,6 +54,8 @@ class ScrubBar(QWidget):
         Emitted with the time [ns] that a person wants to see.
     dragging
         Whether the playhead is being dragged.
+    clocks
+        By which times are told.
     """
 
     sought = pyqtSignal(object)
@@ -63,6 +67,7 @@ class ScrubBar(QWidget):
         self.overview: Overview | None = None
         self.signs: list[Sign] = []
         self.scale = Scale(0, 1, 1.0)
+        self.clocks = Clocks(0, 0)
         self._t_ns: int | None = None
         self._strip: QPixmap | None = None
         self.setMouseTracking(True)
@@ -87,6 +92,7 @@ class ScrubBar(QWidget):
             return
         self.overview = overview
         self.signs = [] if overview is None else signs_of(overview, opening)
+        self.clocks = clocks_of(overview, begin_ns)
         self._rescale(begin_ns, end_ns)
 
     def set_playhead(self, t_ns: int | None) -> None:
@@ -199,13 +205,15 @@ class ScrubBar(QWidget):
         painter.setPen(self.theme.pen("dim"))
         for at_s in range(0, int(length_s) + 1, step_s):
             x = self.x_of(self.scale.begin_ns + at_s * NS_PER_S)
-            painter.drawLine(QPointF(x, top), QPointF(x, top + 2.0))
+            if at_s:  # at the edge the first time stands to the right of its tick
+                painter.drawLine(QPointF(x, top), QPointF(x, top + 2.0))
             room = QRectF(x - 30.0, top + 2.0, 60.0, TIMES - 2.0)
             align = Qt.AlignmentFlag.AlignHCenter
             if room.left() < 0.0 or room.right() > self.width():
                 align = Qt.AlignmentFlag.AlignLeft if room.left() < 0.0 else Qt.AlignmentFlag.AlignRight
                 room.moveLeft(max(0.0, min(room.left(), self.width() - room.width())))
-            painter.drawText(room, align | Qt.AlignmentFlag.AlignTop, clock(at_s))
+            whose = "log " if self.clocks.differ and at_s == 0 else ""
+            painter.drawText(room, align | Qt.AlignmentFlag.AlignTop, whose + clock(at_s))
 
     # --- the mouse ----------------------------------------------------------------------------------------------
 
@@ -250,7 +258,7 @@ class ScrubBar(QWidget):
         """Return what stands at a place, in words."""
         sign = self.sign_at(place)
         t_ns = self._time_at(place) if sign is None else sign.t_ns
-        when = precise((t_ns - self.scale.begin_ns) / NS_PER_S)
+        when = self.clocks.both(t_ns)
         if sign is not None:
             return f"{when}: {sign.sentence}"
         trial = None if self.overview is None else trial_at(self.overview.trials, t_ns)

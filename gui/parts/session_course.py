@@ -15,7 +15,13 @@ from realtime.records import NS_PER_S
 
 MOST_POINTS: Final = 600
 """Of one curve: more than a panel has pixels."""
-SPANS_MIN: Final = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720)
+TICKS_MIN: Final = {
+    2: 1, 4: 2, 10: 5, 15: 5, 20: 10, 30: 10, 45: 15, 60: 20,
+    90: 30, 120: 60, 180: 60, 240: 120, 360: 120, 480: 240, 720: 240,
+}  # fmt: skip
+"""How many minutes an axis shows, and after how many each of its numbers stands: round ones, and few."""
+LABEL_PX: Final = 26
+"""How far a number below an axis, with its unit, may reach beyond the axis' ends."""
 NS_PER_MIN: Final = 60 * NS_PER_S
 LEAST_GAP_NS: Final = 3 * NS_PER_S
 """A time without rows that is shorter than this is none."""
@@ -69,7 +75,7 @@ def draw_in_two(
 
 def span_of(minutes: float) -> float:
     """Return how many minutes an axis shows: it grows by steps, so that it stands still in between."""
-    return next((float(span) for span in SPANS_MIN if span >= minutes), float(np.ceil(minutes / 360) * 360))
+    return next((float(span) for span in TICKS_MIN if span >= minutes), float(np.ceil(minutes / 360) * 360))
 
 
 def step_of(value: float, steps: Sequence[float]) -> float:
@@ -136,7 +142,11 @@ class StillPlot(pg.PlotWidget):  # type: ignore[misc]
             axis.setPen(theme.pen("edge"))
             axis.setTextPen(theme.pen("dim"))
             axis.setStyle(
-                tickFont=small, tickLength=3, tickTextOffset=3, autoExpandTextSpace=False, hideOverlappingLabels=False
+                tickFont=small,
+                tickLength=3,
+                tickTextOffset=3,
+                autoExpandTextSpace=False,
+                hideOverlappingLabels=LABEL_PX,
             )
             axis.enableAutoSIPrefix(False)
         self.getAxis("left").setWidth(34)
@@ -152,7 +162,9 @@ class StillPlot(pg.PlotWidget):  # type: ignore[misc]
 
 
 class SessionPlot(StillPlot):
-    """A plot over the minutes since the session's start; its axes only ever grow, by steps, until :meth:`anew`.
+    """A plot over the minutes since the task's start; its axes only ever grow, by steps, until :meth:`anew`.
+
+    What was before the start, if there is anything, stands left of 0.
 
     Parameters
     ----------
@@ -167,33 +179,34 @@ class SessionPlot(StillPlot):
     def __init__(self, theme: Theme, steps: Sequence[float], lowest: float = 0.25) -> None:
         super().__init__(theme)
         self._steps, self._lowest = tuple(steps), lowest
-        self._minutes = self._high = self._low = 0.0
+        self._minutes = self._early = self._high = self._low = 0.0
         self.addItem(pg.InfiniteLine(0.0, angle=0, pen=theme.pen("edge")))
-        self.getAxis("bottom").setToolTip("minutes since the session's start")
+        self.getAxis("bottom").setToolTip("minutes since the task was started, as in the banner")
         self.anew()
 
     def anew(self) -> None:
         """Let the axes be small again."""
-        self._minutes, self._high = span_of(0.0), self._steps[0]
+        self._minutes, self._early, self._high = span_of(0.0), 0.0, self._steps[0]
         self._low = self._lowest * self._high
         self._apply()
 
-    def make_room(self, minutes: float, values: NDArray[np.float64]) -> None:
-        """See to it that so many minutes, and these finite values, can be seen."""
+    def make_room(self, minutes: float, values: NDArray[np.float64], first: float = 0.0) -> None:
+        """See to it that minutes from ``first`` to ``minutes``, and these finite values, can be seen."""
         span = max(self._minutes, span_of(minutes))
+        early = min(self._early, float(np.floor(first)))
         top = float(values.max()) if values.size else 0.0
         bottom = float(values.min()) if values.size else 0.0
         high = max(self._high, step_of(top, self._steps))
         low = max(self._low, self._lowest * high, 0.0 if bottom > -self._low else step_of(-bottom, self._steps))
-        if (span, high, low) != (self._minutes, self._high, self._low):
-            self._minutes, self._high, self._low = span, high, low
+        if (span, early, high, low) != (self._minutes, self._early, self._high, self._low):
+            self._minutes, self._early, self._high, self._low = span, early, high, low
             self._apply()
 
     def _apply(self) -> None:
-        self.setXRange(0.0, self._minutes, padding=0.0)
+        self.setXRange(self._early, self._minutes, padding=0.0)
         self.setYRange(-self._low, self._high, padding=0.0)
         ticks = [0.0, self._high]
         self.getAxis("left").setTicks([[(tick, f"{tick:g}") for tick in ticks]])
-        marks = np.linspace(0.0, self._minutes, 3)
+        marks = np.arange(0.0, self._minutes + 1.0, TICKS_MIN.get(round(self._minutes), 360))
         named = [(float(mark), f"{mark:g}" if i else "0 min") for i, mark in enumerate(marks)]
         self.getAxis("bottom").setTicks([named])

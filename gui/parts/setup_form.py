@@ -4,18 +4,23 @@ Every change is sent as a whole ``Choice``; what hinders a start comes back, and
 """
 
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QDoubleSpinBox,
     QFileDialog,
+    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollArea,
+    QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -29,6 +34,37 @@ from gui.theme import Theme
 
 FIELDS: Final = ("rig", "subjects", "day", "minutes", "trials", "output")
 NOT_A_NUMBER: Final = "a number of trials is whole and above 0; leave it empty if only the minutes shall count"
+
+
+class Fields(QScrollArea):
+    """What scrolls up and down where it has less room than it needs, and takes no more than that."""
+
+    def __init__(self, page: QWidget) -> None:
+        super().__init__()
+        self.setWidget(page)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+
+    def sizeHint(self) -> QSize:  # noqa: N802  (Qt's name)
+        """Return the room that all of it needs in this width; Qt's own hint ends at some lines."""
+        page = self.widget()
+        if page is None:
+            return super().sizeHint()
+        needed = page.sizeHint()
+        return QSize(needed.width(), page.heightForWidth(self.width()) if page.hasHeightForWidth() else needed.height())
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802  (Qt's name)
+        """Ask for another room when what is in it needs another one."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802  (Qt's name)
+        """Ask for another height in another width: lines are broken elsewhere."""
+        super().resizeEvent(event)
+        self.updateGeometry()
 
 
 class SetupForm(QWidget):
@@ -50,13 +86,13 @@ class SetupForm(QWidget):
         self._setup: Setup | None = None
         self._chosen: Choice | None = None
         self.rig, self.path = Elided(), Elided()
-        self.task, self.mode, self.window_words = QLabel(), QLabel(), QLabel()
+        self.task, self.mode, self.window_words = Elided(), Elided(), QLabel()
         self.subjects = (QLineEdit(), QLineEdit())
         self.day, self.minutes = QSpinBox(), QDoubleSpinBox()
         self.trials, self.output = QLineEdit(), QLineEdit()
         self.folder = QPushButton("Choose …")
         self.start = QPushButton("S&tart")
-        self.why = QLabel()
+        self.why = Elided()  # in one line: what is broken into lines would scroll with all the form
         self.remarks = QLabel()
         self.problems = {name: QLabel() for name in FIELDS}
         self._dress()
@@ -77,7 +113,7 @@ class SetupForm(QWidget):
             spin.setFixedWidth(110)
         for field, name in zip(self.subjects, ("Subject A", "Subject B"), strict=True):
             field.setAccessibleName(name)
-        for label in (self.why, self.remarks, self.window_words, *self.problems.values()):
+        for label in (self.remarks, self.window_words, *self.problems.values()):
             label.setWordWrap(True)
         for label in (self.path, self.window_words, self.remarks):
             label.setStyleSheet(f"color: {self._theme.dim};")
@@ -104,15 +140,24 @@ class SetupForm(QWidget):
         self._row(form, "&Minutes", self.minutes, self.problems["minutes"])
         self._row(form, "T&rials", self.trials, self.problems["trials"])
         self._row(form, "&Output", output, self.problems["output"])
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        layout.addWidget(self.remarks)
         begin = QHBoxLayout()
         begin.addWidget(self.start)
         begin.addWidget(self.why, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._fields(form))
         layout.addLayout(begin)
         layout.addStretch(1)
+
+    def _fields(self, form: QGridLayout) -> Fields:
+        """Return the fields and what is to be remarked, which scroll where there is no room: the start never does."""
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(form)
+        column.addWidget(self.remarks)
+        column.addStretch(1)
+        return Fields(page)
 
     def _row(self, form: QGridLayout, name: str, first: QWidget | QHBoxLayout, *below: QWidget) -> None:
         """Add a field with what stands below it."""
@@ -149,6 +194,26 @@ class SetupForm(QWidget):
                 return None
         a, b = (field.text().strip() for field in self.subjects)
         return Choice(0, (a, b), self.day.value(), self.minutes.value(), trials, self.output.text().strip())
+
+    def unsent(self) -> str:
+        """Return words for a field that says what nobody was told yet; nothing where there is none."""
+        choice = self._choice()
+        if self._setup is None or choice is None:
+            return "" if self._setup is None else "the number of trials"
+        told = [known for known in (self._setup, self._chosen) if known is not None]
+        for spin, shown in (
+            (self.day, self.day.textFromValue(self.day.value())),
+            (self.minutes, self.minutes.textFromValue(self.minutes.value())),
+        ):
+            if spin.cleanText() != shown:
+                return "the number that you are writing"
+        fields: tuple[tuple[str, Callable[[Setup | Choice], object]], ...] = (
+            ("the name of subject A", lambda of: of.subjects[0]),
+            ("the name of subject B", lambda of: of.subjects[1]),
+            ("the number of trials", lambda of: of.trials),
+            ("the folder for sessions", lambda of: of.output.strip()),
+        )
+        return next((words for words, said in fields if said(choice) not in [said(known) for known in told]), "")
 
     def _choose(self) -> None:
         """Say what the fields say, if it is new."""

@@ -80,7 +80,7 @@ def share_text(name: str, k: int, n: int) -> str:
     return f"{name} {k} of {n} ({percent(share.value)} %, {percent(share.low)}–{percent(share.high)} %)"
 
 
-def points(value: float) -> str:
+def points(value: float, decimals: int = 0) -> str:
     """Return a difference of shares in percentage points with its sign, a true minus."""
-    rounded = round(100 * value)
-    return f"{'−' if rounded < 0 else '+' if rounded > 0 else ''}{abs(rounded)}"
+    rounded = round(100 * value, decimals)
+    return f"{'−' if rounded < 0 else '+' if rounded > 0 else ''}{abs(rounded):.{decimals}f}"

@@ -7,8 +7,9 @@ before the first level that this window has heard, the first one is drawn. The s
 together in time, so the band guards against coincidences of two unrelated rhythms, and against nothing else: shared
 water alone can lift the curve above it.
 
-Where each animal is judged alone there are two curves and no band. A poke is then a success by itself and nothing is
-ever missed, so omissions count there: the curve is the share of the last 20 trials in which the animal poked.
+Where each animal is judged alone there are two curves, B's dashes over A's broader line so that both are seen where
+they coincide, and no band. A poke is then a success by itself and nothing is ever missed, so omissions count there: the
+curve is the share of the last 20 trials in which the animal poked.
 """
 
 from typing import Final
@@ -16,12 +17,14 @@ from typing import Final
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
+from PyQt6.QtCore import Qt
 
 from controller.messages.view import Chance, Opening
 from gui.parts.labels import say
 from gui.parts.shares import percent
 from gui.parts.trial_columns import TrialColumns, alone, judged_of, name_of
 from gui.parts.trial_part import TrialPart, coloured, quiet_plot
+from gui.parts.words import unbroken
 from gui.scene import Scene
 from gui.theme import Theme
 from realtime.records import ANIMALS, NS_PER_S, Outcome
@@ -34,6 +37,10 @@ BAND_TEXT: Final = (
 )
 JUDGED_TEXT: Final = "Judged are successes and misses; omissions do not count."
 ALONE_TEXT: Final = "Each animal is judged alone: a poke is a success, so omissions count here, and there is no band."
+ALONE_PX: Final = (4.0, 2.0)
+"""How broad the curves of A and of B are where each is judged alone."""
+DASHES: Final = (4.0, 4.0)
+"""Of B's curve, on and off, in units of its breadth."""
 END_ROOM: Final = 1.03
 """So that the last tick has room for its number."""
 MOST_POINTS: Final = 1000
@@ -82,6 +89,7 @@ class SuccessPlot(TrialPart):
     name = "success"
     title = "Success"
     foot_from = 180
+    legend_apart = True
 
     def __init__(self, theme: Theme) -> None:
         self.plot = quiet_plot(theme, "trial", "[%]")
@@ -89,7 +97,10 @@ class SuccessPlot(TrialPart):
         self.low, self.high = pg.PlotCurveItem(pen=None), pg.PlotCurveItem(pen=None)
         self.band = pg.FillBetweenItem(self.low, self.high, brush=theme.colour("dim", 60))
         self.median = pg.PlotCurveItem(pen=theme.pen("dim"))
-        self.curves = [pg.PlotCurveItem(pen=theme.animal_pen(animal, 2.0)) for animal in (0, 1)]
+        self._pens = [theme.animal_pen(animal, width) for animal, width in enumerate(ALONE_PX)]
+        self._pens[1].setDashPattern(DASHES)
+        self._pens[1].setCapStyle(Qt.PenCapStyle.FlatCap)  # a square one would fill half of the gaps
+        self.curves = [pg.PlotCurveItem(pen=pen) for pen in self._pens]
         self._pair_pen = theme.pen("text", 2.0)
         for item in (self.band, self.low, self.high, self.median, *self.curves):
             self.plot.addItem(item)
@@ -116,7 +127,7 @@ class SuccessPlot(TrialPart):
         end = nice_end(int(trials.all["trial"].max()))
         self.plot.setXRange(0.0, END_ROOM * end, padding=0)
         text = ALONE_TEXT if alone(opening) else f"{JUDGED_TEXT} {self._draw_band(trials)}"
-        self.something(said, f"{coincidences} {text}".strip())
+        self.something(said, unbroken(f"{coincidences} {text}".strip()))
 
     def _draw_pair(self, trials: TrialColumns) -> str:
         """Draw the pair's curve and return its newest point in words."""
@@ -135,12 +146,13 @@ class SuccessPlot(TrialPart):
             mine = trials.all[trials.all["machine"] == machine]
             mine = mine[mine["outcome"] != Outcome.ABORTED]
             x, share = rolling(mine)
+            self.curves[animal].setPen(self._pens[animal])
             self.curves[animal].setData(*thinned(x, 100 * share))
-            newest = f"{percent(share[-1])} %" if share.size else f"{mine.size} trials, {ROLLING} are needed"
+            newest = f"{percent(share[-1])} %" if share.size else f"not yet ({mine.size} of {ROLLING} trials)"
             said.append(f"{ANIMALS[animal]} {newest}")
-        names = (coloured(self.theme.animals[a], f"{'━╌'[a]} {name_of(opening, a)}") for a in opening.machines)
+        names = (coloured(self.theme.animals[a], f"{'━╍'[a]} {name_of(opening, a)}") for a in opening.machines)
         say(self.legend, "&nbsp; ".join(names))
-        return f"Success of the last {ROLLING} trials: {', '.join(said)}"
+        return f"Success, last {ROLLING} trials: {', '.join(said)}"
 
     def _draw_band(self, trials: TrialColumns) -> str:
         """Draw the level of chance under the curve and return what it is, in words."""

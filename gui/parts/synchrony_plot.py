@@ -64,10 +64,10 @@ class SynchronyPlot(QWidget):
         self.nothing.setVisible(not rows.size)
         say(self.nothing, standing.sentence)
         if rows.size:
-            x, y = (series.t_ns[rows] - scene.start_ns) / NS_PER_MIN, series["excess"][rows]
+            x, y = (series.t_ns[rows] - scene.started_ns) / NS_PER_MIN, series["excess"][rows]
             new = series.t_ns[rows] >= standing.since_ns
             draw_in_two((self.past, self.now), x, y, new, joined)
-            self.plot.make_room(scene.seconds(scene.now_ns) / 60.0, y)
+            self.plot.make_room(scene.task_seconds(scene.now_ns) / 60.0, y, float(x[0]))
         if latest is None or not standing.usable or latest.excess is None:
             say(self.verdict, f"synchrony: {standing.sentence}" if rows.size else "")
             return

@@ -12,7 +12,8 @@ import numpy as np
 
 from controller.messages.view import Opening, Overview, Span
 from gui.parts import wording
-from realtime.records import ANIMALS, EVENT, Kind, Outcome
+from gui.parts.figures import clock, precise
+from realtime.records import ANIMALS, EVENT, NS_PER_MS, NS_PER_S, Kind, Operator, Outcome
 
 OUTCOMES: Final = (Outcome.SUCCESS, Outcome.MISS, Outcome.OMISSION, Outcome.ABORTED)
 HEIGHTS: Final = {Outcome.SUCCESS: 1.0, Outcome.MISS: 0.7, Outcome.OMISSION: 0.45, Outcome.ABORTED: 0.25, 0: 0.25}
@@ -22,6 +23,8 @@ LEAST_PX: Final = 2.0
 COLUMN_PX: Final = 4
 """... in columns of this width."""
 FAULT_MARK, NOTE_MARK, ACT_MARK, CROSSING_MARK = "▲", "✎", "◆", "╵"
+APART_NS: Final = 100 * NS_PER_MS
+"""Clocks that are less apart than this show the same: times are written to tenths of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,50 @@ class Scale:
         """Return what time stands there, within the session [ns]."""
         share = min(1.0, max(0.0, x / max(1.0, self.width)))
         return self.begin_ns + round(share * (self.end_ns - self.begin_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The two clocks of a recorded session: its log counts from its own beginning, its task from when it was started.
+
+    Attributes
+    ----------
+    begin_ns
+        The log's beginning [ns].
+    started_ns
+        When the task was started [ns]; None where it never was.
+    """
+
+    begin_ns: int
+    started_ns: int | None
+
+    @property
+    def differ(self) -> bool:
+        """Whether they show different times, so that each has to be named."""
+        return self.started_ns is None or self.started_ns - self.begin_ns >= APART_NS
+
+    def log(self, t_ns: int) -> str:
+        """Return a time by the log, such as ``6:00.0``."""
+        return precise((t_ns - self.begin_ns) / NS_PER_S)
+
+    def task(self, t_ns: int, most_s: float = float("inf")) -> str:
+        """Return a time by the task, such as ``task 5:22``: whole seconds, as in the banner, and ``most_s`` at most."""
+        if self.started_ns is None or t_ns < self.started_ns:
+            return "task not begun"
+        return f"task {clock(min(most_s, (t_ns - self.started_ns) / NS_PER_S))}"
+
+    def both(self, t_ns: int) -> str:
+        """Return a time by both, such as ``log 6:00.0 · task 5:22``; one without a name where they are the same."""
+        return f"log {self.log(t_ns)} · {self.task(t_ns)}" if self.differ else self.log(t_ns)
+
+
+def clocks_of(overview: Overview | None, begin_ns: int) -> Clocks:
+    """Return a session's clocks; until an overview has come, nothing is known but the log's."""
+    if overview is None:
+        return Clocks(begin_ns, begin_ns)
+    events = np.frombuffer(overview.events, EVENT)
+    starts = events["t_ns"][(events["kind"] == Kind.OPERATOR) & (events["value"] == Operator.START)]
+    return Clocks(begin_ns, int(starts[-1]) if starts.size else None)
 
 
 def blocks_of(trials: Sequence[Span], scale: Scale) -> list[Block]:

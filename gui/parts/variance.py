@@ -1,4 +1,7 @@
-"""Shared and unique variance of both animals beside their nulls, as bars with a tick."""
+"""Shared and unique variance of both animals beside their nulls, as bars with a tick.
+
+The difference of a share and its null is in percentage points, as all differences of shares are.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +13,7 @@ from PyQt6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from gui.parts.estimate_view import Shown, heading, nothing_yet, words
 from gui.parts.estimate_words import NOT_BY_ITSELF
 from gui.parts.labels import say
+from gui.parts.shares import points
 from gui.theme import Theme
 from realtime.records import ANIMALS
 
@@ -43,7 +47,8 @@ class Bar:
             return "not yet"
         if self.null is None:
             return f"{100 * self.value:.0f} %, null not yet"
-        return f"{100 * self.value:.0f} %, null {100 * self.null:.0f} %: {100 * (self.value - self.null):+.1f} %"
+        shares = f"{100 * self.value:.0f} %, null {100 * self.null:.0f} %"
+        return f"{shares}: {points(self.value - self.null, 1)} points"
 
 
 class Bars(QWidget):
@@ -79,7 +84,7 @@ class Bars(QWidget):
         tall = min(26.0, self.height() / len(self.bars))
         metrics = self.fontMetrics()
         left = metrics.horizontalAdvance("unique A  ")
-        right = metrics.horizontalAdvance("44 %, null 44 %: +44.4 % ")
+        right = metrics.horizontalAdvance("44 %, null 44 %: +44.4 points ")
         for i, bar in enumerate(self.bars):
             room = QRectF(0.0, i * tall, float(self.width()), tall)
             self._draw(painter, bar, room, float(left), max(30.0, self.width() - left - right))
@@ -115,7 +120,7 @@ class Variance(QWidget):
         self.bars = Bars(theme)
         self.bars.setToolTip(
             "Variance in the shared subspace, and in as many dimensions outside it; the tick is the same in a subspace "
-            "estimated from animals that were shifted against each other."
+            "estimated from animals that were shifted against each other. Their difference is in percentage points."
         )
         self.nothing = nothing_yet(theme)
         self.says = words(theme)

@@ -1,6 +1,7 @@
 """The cooperation window as it narrows: the window by which each trial was judged, and the stages of training.
 
-Dim lines are the windows of the stages. The trial on the axis is the same as above, in rolling success.
+Dim lines are the windows of the stages. The trial on the axis is the same as above, in rolling success. Where each
+animal is judged alone there is no window, and the panel has no place for this.
 """
 
 from typing import Final
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from controller.messages.view import Opening
 from gui.parts.success import END_ROOM, nice_end
-from gui.parts.trial_columns import TrialColumns, alone
+from gui.parts.trial_columns import TrialColumns
 from gui.parts.trial_part import TrialPart, quiet_plot
 from gui.scene import Scene
 from gui.theme import Theme
@@ -43,9 +44,6 @@ class WindowPlot(TrialPart):
         """Draw the windows of trials that are new."""
         opening, counts = scene.opening, scene.counts
         if opening is None or not self._is_new(len(trials), counts and counts.window_ns):
-            return
-        if alone(opening):
-            self.nothing("no window: each animal is judged alone")
             return
         if opening is not self._of:
             self._of = opening

@@ -4,6 +4,7 @@ from typing import Final
 
 from controller.messages.view import Opening
 from gui.parts.figures import clock, clock_time
+from gui.parts.trial_columns import alone
 from gui.scene import Scene
 from realtime.records import ANIMALS, NS_PER_S
 
@@ -14,12 +15,15 @@ NO_SESSION: Final = "not yet: no session is shown"
 TIME_TIP: Final = "How long the task has been running, of the longest it may [min:s]."
 
 ENDED_PHASES: Final = ("ending", "ended")
+NO_WINDOW: Final = "no window: each animal is judged alone"
 PAUSED: Final = "PAUSED"
 FINISHED: Final = "FINISHED"
 STATE_WORDS: Final = {
     "IDLE": "waits for its start",
     "ITI": "between trials",
     "READY": "trial open",
+    "LIT": "trial open, shared state high",
+    "CALM": "trial open, shared state fell",
     "A_FIRST": "A was first",
     "B_FIRST": "B was first",
 }
@@ -40,6 +44,11 @@ def time_words(elapsed_s: float, minutes: float) -> str:
 def clock_at(opening: Opening, t_ns: int) -> str:
     """Return what a clock on the wall showed at a moment of the session, such as ``12:03:05``."""
     return clock_time(opening.epoch_ns + t_ns - opening.start_ns)
+
+
+def unbroken(text: str) -> str:
+    """Return words in which no line ends between a number and its per cent sign."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def starting_words(phase: str) -> str:
@@ -110,8 +119,10 @@ def phase_words(scene: Scene) -> str:
 
 
 def stage_words(scene: Scene) -> str:
-    """Return which stage of training the window is of, such as ``stage 1 of 3: window 3 s``."""
+    """Return which stage of training the window is of, such as ``stage 1 of 3: window 3 s``; or why there is none."""
     opening, counts = scene.opening, scene.counts
+    if opening is not None and alone(opening):
+        return NO_WINDOW
     if opening is None or counts is None or not counts.window_ns:
         return "window: not yet"
     window = f"window {counts.window_ns / NS_PER_S:g} s"

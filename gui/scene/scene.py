@@ -155,10 +155,6 @@ class Scene:
         """When the session began; 0 before there is one [ns]."""
         return self.opening.start_ns if self.opening else 0
 
-    def seconds(self, t_ns: int) -> float:
-        """Return a time as seconds since the session's start."""
-        return (t_ns - self.start_ns) / NS_PER_S
-
     @property
     def started_ns(self) -> int:
         """When the task was started; the session's own start before that [ns]."""

@@ -374,6 +374,7 @@ def test_the_command_draws_a_moment_into_a_file_without_a_display(session, tmp_p
     picture = tmp_path / "moment.png"
     done = CliRunner().invoke(duetto, ["replay", str(session), "--screenshot", str(picture), "--at", "6"])
     assert done.exit_code == 0
+    assert done.stdout == f"{picture}\n"
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 20_000
     assert not (session / REPLAY_NAME).exists()
@@ -415,6 +416,19 @@ def test_a_moment_of_an_archive_is_drawn_and_one_sentence_says_that_others_canno
     assert "other windows cannot find this replay" in said[0]
 
 
+def test_a_picture_that_was_not_drawn_is_not_named(session, tmp_path, screen):
+    picture = tmp_path / "moment.jpeg2"
+    done = CliRunner().invoke(duetto, ["replay", str(session), "--screenshot", str(picture), "--at", "6"])
+    assert done.exit_code != 0
+    assert not picture.exists()
+    assert done.stdout == ""
+
+
+def test_the_help_says_from_when_on_a_moment_is_counted():
+    said = " ".join(CliRunner().invoke(duetto, ["replay", "--help"]).output.split())
+    assert "seconds since the log's beginning, as the replay bar counts them" in said
+
+
 def test_without_a_display_the_command_says_the_ways_out(session, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
@@ -429,7 +443,7 @@ def test_without_a_display_the_command_says_the_ways_out(session, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--at", "999", "--screenshot", "x.png"), "999 s is not within it"),
+        (("--at", "999", "--screenshot", "x.png"), "999 s is not within it; --at counts from the log's beginning"),
         (("--at", "5", "--headless"), "--at and --screenshot are for the window"),
         (("--speed", "0.05"), "0.1 to 50 times as fast"),
     ],

@@ -1,8 +1,10 @@
 """The replay's panel: what it shows is what the log says, and what a person does to it is asked once."""
 
+import re
 import time
 
 import msgspec
+import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtGui import QKeySequence, QShortcut
@@ -11,9 +13,9 @@ from controller.log import read_events
 from controller.messages.view import Note, Overview, Span, Steer
 from gui.panels.replay import NOTHING, SPEEDS, ReplayPanel
 from gui.parts.figures import clock_time, precise
-from gui.parts.timeline import Scale, blocks_of, signs_of, tick_s
+from gui.parts.timeline import Clocks, Scale, blocks_of, signs_of, tick_s
 from gui.scene import Scene
-from realtime.records import NS_PER_MS, NS_PER_S, Fault, Kind, Operator, Outcome, host_event
+from realtime.records import EVENT, NS_PER_MS, NS_PER_S, Fault, Kind, Operator, Outcome, host_event
 from tests.gui.conftest import scene_of
 
 
@@ -67,8 +69,72 @@ def test_it_shows_the_moment_the_length_and_what_a_clock_showed_then(panel, scen
     events = read_events(recorded / "session.mcap")
     length_s = (int(events["arrival_ns"][-1]) - scene.opening.start_ns) / NS_PER_S
     on_the_wall = time.strftime("%H:%M:%S", time.localtime(scene.opening.epoch_ns // NS_PER_S + 480))
-    assert panel.time.text() == f"8:00.0 of {precise(length_s)} · {on_the_wall}"
+    (started_ns,) = events["t_ns"][(events["kind"] == Kind.OPERATOR) & (events["value"] == Operator.START)].tolist()
+    assert scene.opening.start_ns + NS_PER_S // 10 < started_ns < scene.opening.start_ns + NS_PER_S
+    assert panel.time.text() == f"log 8:00.0 of {precise(length_s)} · task 7:59 · {on_the_wall}"
     assert panel.bar.playhead_ns == scene.opening.start_ns + 480 * NS_PER_S
+
+
+def starting(scene, after_s):
+    """Let the task have been started this long after the log's beginning."""
+    events = np.frombuffer(scene.overview.events, EVENT).copy()
+    starts = (events["kind"] == Kind.OPERATOR) & (events["value"] == Operator.START)
+    events["t_ns"][starts] = scene.playhead.begin_ns + round(after_s * NS_PER_S)
+    scene.take(msgspec.structs.replace(scene.overview, events=events.tobytes()))
+
+
+def test_a_task_that_was_started_late_has_both_times_and_each_is_named(panel, scene):
+    starting(scene, 37.8)
+    panel.refresh()
+    assert re.match(r"log 8:00\.0 of [0-9:.]+ · task 7:22 · [0-9:]{8}$", panel.time.text())
+    place = QPointF(panel.bar.x_of(scene.playhead.begin_ns + 360 * NS_PER_S), 40.0)
+    assert re.match(r"log 6:0[0-9.]+ · task 5:2[12](: trial [0-9]+: [a-z]+)?$", panel.bar.tip_at(place))
+    before = QPointF(panel.bar.x_of(scene.playhead.begin_ns + 20 * NS_PER_S), 40.0)
+    assert re.match(r"log 0:2[0-9.]+ · task not begun", panel.bar.tip_at(before))
+    listed = [action.text() for action in panel.menu.lists["◆"].actions()]
+    assert listed
+    assert all(re.match(r"log [0-9:.]+ · task ([0-9:]+|not begun)  ", text) for text in listed)
+    for words in ("--at", "log's beginning", "task was started", "banner"):
+        assert words in panel.time.toolTip()
+
+
+def test_where_both_clocks_show_the_same_none_is_named(panel, scene):
+    starting(scene, 0.05)
+    panel.refresh()
+    assert re.match(r"8:00\.0 of [0-9:.]+ · [0-9:]{8}$", panel.time.text())
+    assert re.match(r"[0-9:.]+  ", panel.menu.lists["◆"].actions()[0].text())
+    assert panel.bar.tip_at(QPointF(panel.bar.x_of(scene.now_ns), 40.0)).startswith(("8:00", "7:59"))
+
+
+def test_the_strip_says_that_it_counts_by_the_log_only_where_that_differs(panel, scene, qapp):
+    shown = []
+    for after_s in (0.05, 37.8):
+        starting(scene, after_s)
+        panel.refresh()
+        qapp.processEvents()
+        image = panel.bar.grab().toImage()
+        low = image.copy(0, image.height() - 16, 70, 16)
+        colours = [[low.pixel(x, y) for y in range(low.height())] for x in range(low.width())]
+        shown.append(max(x for x, column in enumerate(colours) if len(set(column)) > 1))
+    assert shown[1] > shown[0] + 15, "the word is written before the first time"
+
+
+def test_two_clocks_are_told_apart_from_a_tenth_of_a_second_on():
+    clocks = Clocks(10 * NS_PER_S, 10 * NS_PER_S + 37_800 * NS_PER_MS)
+    assert clocks.both(370 * NS_PER_S) == "log 6:00.0 · task 5:22"
+    assert clocks.both(20 * NS_PER_S) == "log 0:10.0 · task not begun"
+    assert clocks.task(370 * NS_PER_S, 300.0) == "task 5:00", "it stands still once the task has finished"
+    assert Clocks(0, 99 * NS_PER_MS).both(NS_PER_S) == "0:01.0"
+    assert Clocks(0, 100 * NS_PER_MS).both(NS_PER_S) == "log 0:01.0 · task 0:00"
+    assert Clocks(0, None).both(NS_PER_S) == "log 0:01.0 · task not begun"
+
+
+def test_the_tasks_time_stands_still_once_it_has_finished(panel, scene):
+    finished = scene.opening.states.index("FINISHED")
+    scene.states = {0: (finished, scene.started_ns + 300 * NS_PER_S)}
+    scene.take(msgspec.structs.replace(scene.counts, finished=True))
+    panel.refresh()
+    assert " · task 5:00 · " in panel.time.text()
 
 
 def test_the_bar_has_a_block_for_each_trial_of_the_whole_log_as_high_as_its_outcome(panel, recorded):
@@ -160,7 +226,7 @@ def test_anew_with_another_session_shows_that_one(panel, scene, without_brains):
         setattr(scene, name, getattr(other, name))
     scene.at(other.now_ns, 0, 0.0)
     panel.anew()
-    assert panel.time.text().startswith("0:30.0 of ")
+    assert panel.time.text().startswith("log 0:30.0 of ")
     assert panel.bar.overview is other.overview
 
 
@@ -170,7 +236,8 @@ def test_while_it_plays_the_playhead_moves_with_the_scene(panel, scene):
     scene.local_ns += 3 * NS_PER_S
     panel.refresh()
     assert panel.bar.playhead_ns == before + 6 * NS_PER_S
-    assert panel.time.text().startswith("8:06.0 of ")
+    assert panel.time.text().startswith("log 8:06.0 of ")
+    assert " · task 8:05 · " in panel.time.text()
 
 
 # -- what it asks
@@ -284,10 +351,20 @@ def test_below_the_mouse_stands_the_trial_in_words(panel, scene):
     assert tip.endswith(f": trial 5: {Outcome(trial.code).name.lower()}")
 
 
-@pytest.mark.parametrize(("width", "height"), [(1580, 110), (800, 140), (320, 220), (240, 84)])
-def test_everything_is_within_the_panel_whatever_its_size(panel, qapp, width, height):
+@pytest.mark.parametrize("hours", [0, 11])
+@pytest.mark.parametrize(
+    ("width", "height"), [(1580, 110), (1000, 110), (800, 140), (760, 140), (570, 140), (320, 220), (240, 84)]
+)
+def test_everything_is_within_the_panel_whatever_its_size(panel, scene, qapp, width, height, hours):
+    if hours:
+        replace(scene, end_ns=scene.playhead.begin_ns + 12 * 3600 * NS_PER_S)
+        scene.at(scene.playhead.begin_ns + hours * 3600 * NS_PER_S, scene.local_ns, 0.0)
+        panel.refresh()
+        assert panel.time.text().startswith("log 11:00:00.0 of 12:00:00.0 · task 10:59:59 · ")
     panel.resize(width, height)
     qapp.processEvents()
+    if width > 320 or not hours:  # twelve hours in both clocks are cut off in the smallest panels
+        assert panel.time.width() >= min(panel.time.fontMetrics().horizontalAdvance(panel.time.text()), width - 20)
     for widget in (panel.play, panel.back, panel.forward, panel.speed, panel.time, panel.bar):
         corner = widget.mapTo(panel, QPoint(widget.width(), widget.height()))
         assert corner.y() <= panel.height()

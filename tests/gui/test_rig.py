@@ -9,7 +9,7 @@ import pytest
 
 from controller.certificate import reward_paths
 from controller.log import read_events, read_metadata
-from controller.messages.view import Device, Latency, Process, Spread, Standing, Storage
+from controller.messages.view import Device, Latency, Process, Remark, Spread, Standing, Storage
 from gui.panel import find_panels
 from gui.panels.rig import REPLAY, WAITING, Rig
 from gui.parts import figures
@@ -116,6 +116,19 @@ def test_only_troubles_that_happened_are_said_and_the_tooltip_has_all(panel_of):
     row = panel.processes.rows[0]
     assert row.trouble == "12 bytes of garbage, 1 retry, 2 times away and back"
     assert all(f"{name.replace('_', ' ')}: {n}" in row.tip for name, n in counters.items())
+
+
+def test_a_log_that_is_not_whole_is_among_what_is_broken(panel_of):
+    scene = Scene()
+    for message in (viewing_things.changed(OPENING, mode="REPLAY"), COUNTS):
+        scene.take(message)
+    panel = panel_of(scene)
+    panel.refresh()
+    assert [one.value for one in panel.losses.shown] == ["none: nothing lost, late, refused or broken"]
+    scene.take(Remark(0, "the board is warm"))
+    scene.take(Remark(0, "The log was not finished.", trouble=True))
+    panel.refresh()
+    assert [(one.value, one.state) for one in panel.losses.shown] == [("The log was not finished.", State.WARN)]
 
 
 def test_the_troubles_of_a_brain_s_stream_name_the_animal(panel_of):
@@ -348,6 +361,50 @@ def test_the_parts_stand_beside_each_other_as_far_as_there_is_room(qapp, panel_o
     qapp.processEvents()
     places = [part.pos() for part in (panel.processes, panel.latency, panel.losses, panel.storage, panel.own)]
     assert [one.y() == other.y() for one, other in pairwise(places)] == beside
+
+
+def busy() -> Scene:
+    """A session on one board whose rewards have all three delays, as wide as numbers get."""
+    names = ("beam → decision", "decision → valve edge", "beam → valve edge")
+    spreads = [Spread(name, 2000, 740.0, 2310.0, 4100.0, 9500.0, [0, 1900, 100]) for name in names]
+    return live(
+        standing(*(process(name) for name in ("driver-board", "loop", "recorder", "estimators", "viewers"))),
+        storage(),
+        Latency([100.0, 1000.0, 10_000.0], spreads, 0),
+    )
+
+
+@pytest.mark.parametrize(("width", "height", "curves"), [(1195, 203, True), (1440, 230, True), (1366, 106, False)])
+def test_in_the_windows_usual_strips_every_delay_is_read_without_scrolling(qapp, panel_of, width, height, curves):
+    panel = panel_of(busy(), width, height)
+    qapp.processEvents()
+    histogram = panel.latency.histogram
+    assert histogram.plot.isVisible() is curves
+    cells = [cell for row in histogram._cells for cell in row]
+    assert len(cells) == 15
+    for cell in cells:
+        bottom = cell.mapTo(panel, cell.rect().bottomLeft()).y()
+        assert bottom < height, cell.text()
+        assert "\n" not in cell.text()
+        assert cell.fontMetrics().horizontalAdvance(cell.text()) <= cell.width()
+    tops = [row[0].mapTo(panel, row[0].rect().topLeft()).y() for row in histogram._cells]
+    assert all(5 < low - high < 25 for high, low in pairwise(tops)), "one below the other, and not torn apart"
+    if curves:
+        assert histogram.plot.height() >= 72
+        assert histogram.plot.mapTo(panel, histogram.plot.rect().bottomLeft()).y() < min(tops)
+
+
+def test_a_shortened_name_has_the_whole_one_as_its_tooltip(qapp, panel_of):
+    for width, named in ((1195, "decision → edge"), (1900, "decision → valve edge")):
+        panel = panel_of(busy(), width, 203)
+        qapp.processEvents()
+        name = panel.latency.histogram._cells[1][0]
+        assert (name.text(), name.toolTip()) == (named, "" if named.count("valve") else "decision → valve edge")
+
+
+def test_a_mark_stays_beside_what_it_warns_of(panel_of):
+    panel = panel_of(live(latency(5, missing=1)))
+    assert [value.text() for _, value in panel.losses._lines] == ["▲\N{NO-BREAK SPACE}1"]
 
 
 def test_nothing_is_written_anew_while_nothing_changes(panel_of):

@@ -174,6 +174,20 @@ def test_two_machines_are_told_apart(shown):
     assert panel.state.text() == "running: A: success, B: between trials"
 
 
+@pytest.mark.parametrize(
+    ("state", "words"), [("LIT", "trial open, shared state high"), ("CALM", "trial open, shared state fell")]
+)
+def test_what_a_trial_waits_for_is_said_in_words_and_not_by_a_states_name(shown, state, words):
+    panel = shown(say(running(), changed(OPENING, states=[state]), changed(COUNTS, states=[0])))
+    assert panel.state.text() == f"running: {words}"
+
+
+@pytest.mark.parametrize("machines", [[0], [0, 1]])
+def test_where_each_animal_is_judged_alone_there_is_no_window_and_no_stage(shown, machines):
+    panel = shown(say(running(), changed(OPENING, machines=machines)))
+    assert panel.stage.text() == "no window: each animal is judged alone"
+
+
 def test_the_clock_stands_still_once_the_task_has_finished(shown):
     scene = running("FINISHED", after_s=1000.0, finished=True)
     scene.states = {0: (STATES.index("FINISHED"), START_NS + 754 * NS_PER_S)}

@@ -1,7 +1,7 @@
 """The form in which a session is set up: what it shows, what it asks, and when it lets a session begin."""
 
 import pytest
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtWidgets import QFileDialog
 
 from controller.messages import Request
@@ -134,6 +134,55 @@ def test_a_session_starts_only_without_a_problem(shown, qtbot):
     assert not any(label.isVisible() for label in form.problems.values())
     qtbot.mouseClick(form.start, Qt.MouseButton.LeftButton)
     assert form.wanted == [Request("start")]
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda form: (form.subjects[0], "x9"), "the name of subject A"),
+        (lambda form: (form.subjects[1], "x9"), "the name of subject B"),
+        (lambda form: (form.day, "12"), "the number that you are writing"),
+        (lambda form: (form.minutes, "45"), "the number that you are writing"),
+        (lambda form: (form.trials, "150"), "the number of trials"),
+        (lambda form: (form.trials, "many"), "the number of trials"),
+        (lambda form: (form.output, "/data"), "the folder for sessions"),
+    ],
+)
+def test_what_was_written_and_not_sent_is_told_until_it_is_sent(shown, qtbot, edit, words):
+    form = shown(SETUP)
+    assert form.unsent() == ""
+    field, text = edit(form)
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field, text)
+    assert form.unsent() == words
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert form.unsent() == ("" if text != "many" else words)
+    assert bool(form.wanted) == (text != "many")
+
+
+def test_what_another_window_has_set_is_nothing_unsent(shown, qtbot):
+    form = shown(SETUP)
+    write(qtbot, form.subjects[0], "x9")
+    form.show_setup(changed(SETUP, subjects=("x9", "m2")), "")
+    form.clearFocus()
+    form.subjects[0].setModified(False)
+    form.show_setup(changed(SETUP, subjects=("of another window", "m2"), day=9, trials=80), "")
+    assert form.subjects[0].text() == "of another window"
+    assert form.unsent() == ""
+
+
+def test_where_there_is_little_room_the_fields_scroll_and_the_start_does_not(shown, qtbot):
+    form = shown(changed(SETUP, problems=PROBLEMS))
+    form.resize(240, 180)
+    qtbot.waitUntil(lambda: form.start.geometry().bottom() <= 180)
+    assert form.start.visibleRegion().boundingRect() == form.start.rect()
+    assert form.output.visibleRegion().isEmpty()
+    form.output.setFocus()
+    form.resize(420, 600)
+    last = form.problems["output"]
+    qtbot.waitUntil(lambda: 0 <= form.start.y() - last.mapTo(form, QPoint(0, last.height())).y() < 20)
+    assert form.output.visibleRegion().boundingRect() == form.output.rect()
 
 
 def test_what_was_typed_last_is_asked_before_the_start(shown, qtbot):

@@ -7,17 +7,22 @@ import msgspec
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QPainter, QPicture
+from pyqtgraph import AxisItem
 
+from controller.log import read_events
 from controller.messages import Restart, StreamReport, Subspace, Synchrony
 from controller.messages.view import View, decode_view
 from controller.neural.logged import read_neural
 from gui.panels.shared import SharedPanel
 from gui.parts.estimate_words import LEAST_TRIALS, SYNCHRONY_SHIFTS, Settings, settings_of, share_above
-from gui.parts.projections import COACTIVITY, ROW_SD
+from gui.parts.projections import COACTIVITY, COACTIVITY_STEPS, ROW_SD
 from gui.parts.sections import GAP, TABS, fitting
-from gui.parts.session_course import chosen_rows
+from gui.parts.session_course import TICKS_MIN, SessionPlot, chosen_rows, span_of
+from gui.parts.variance import Bar
 from gui.scene import Scene
 from realtime.estimators import shared_subspace, synchrony
+from realtime.records import Kind, Operator
 from tests.controller.still import still
 from tests.gui.conftest import scene_of
 
@@ -56,6 +61,24 @@ def scene(eight_minutes: tuple[int, list[View]]) -> Scene:
     return scene
 
 
+@pytest.fixture(scope="module")
+def started_ns(recorded: Path) -> int:
+    """When the task was started: the plots over the session count from then, as the banner does."""
+    events = read_events(recorded / "session.mcap")
+    (start,) = events[(events["kind"] == Kind.OPERATOR) & (events["value"] == Operator.START)]
+    assert start["t_ns"] > BEGIN_NS
+    return int(start["t_ns"])
+
+
+def written(axis: AxisItem) -> list[str]:
+    """What an axis really writes: what has no room it leaves out."""
+    picture = QPicture()
+    painter = QPainter(picture)
+    _, _, texts = axis.generateDrawSpecs(painter)
+    painter.end()
+    return [text for _, _, text in texts]
+
+
 def opened(qtbot, scene, theme, width=800, height=500) -> SharedPanel:
     panel = SharedPanel(scene, theme)
     qtbot.addWidget(panel)
@@ -68,6 +91,11 @@ def opened(qtbot, scene, theme, width=800, height=500) -> SharedPanel:
 
 def time_of_day(scene: Scene, t_ns: int) -> str:
     return datetime.fromtimestamp((scene.opening.epoch_ns + t_ns - BEGIN_NS) / SECOND).strftime("%H:%M:%S")
+
+
+def nearest(times_ns: np.ndarray) -> np.ndarray:
+    """The moments of frames, which come every 50 ms from the session's beginning on, that these are."""
+    return BEGIN_NS + np.rint((times_ns - BEGIN_NS) / (SECOND // 20)).astype(np.int64) * (SECOND // 20)
 
 
 def later(scene: Scene, panel: SharedPanel, seconds: float) -> None:
@@ -113,6 +141,8 @@ def test_the_share_of_the_last_five_minutes_is_the_logs(qtbot, scene, theme, sub
         "trial-shift": [one.trial_z > 2 for one in recent if one.trial_valid],
     }
     says = panel.correlation.share.text()
+    assert " %" not in says, "no line begins with a per cent sign"
+    says = says.replace("\N{NO-BREAK SPACE}", " ")
     assert says.startswith("z > 2 in the last 5 min: ")
     shares = dict(part.rsplit(" ", 2)[:2] for part in says.split(": ", 1)[1].split(", "))
     for name, above in told.items():
@@ -142,8 +172,18 @@ def test_the_variances_are_the_logs_beside_their_nulls(qtbot, scene, theme, subs
         "unique B": (last.unique[1], last.unique_null[1]),
     }
     value, null = 100 * last.shared[0], 100 * last.shared_null[0]
-    assert panel.variance.bars.bars[0].says == f"{value:.0f} %, null {null:.0f} %: {value - null:+.1f} %"
+    assert panel.variance.bars.bars[0].says == f"{value:.0f} %, null {null:.0f} %: {signed(value - null)} points"
     assert "only the difference to the null says anything" in panel.variance.says.text()
+
+
+def signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def test_a_variance_and_its_null_differ_by_percentage_points():
+    told = {(0.43, 0.364): "43 %, null 36 %: +6.6 points", (0.2, 0.4): "20 %, null 40 %: −20.0 points"}
+    assert [Bar(0, "shared A", *shares).says for shares in told] == list(told.values())
+    assert Bar(0, "shared A", 0.4001, 0.4).says == "40 %, null 40 %: 0.0 points"
 
 
 def test_a_variance_that_is_not_known_is_no_number(qtbot, scene, theme, subspaces):
@@ -156,7 +196,7 @@ def test_a_variance_that_is_not_known_is_no_number(qtbot, scene, theme, subspace
 # --- curves ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_correlation_and_both_bands_are_the_logs(qtbot, scene, theme, subspaces):
+def test_the_correlation_and_both_bands_are_the_logs(qtbot, scene, theme, subspaces, started_ns):
     panel = opened(qtbot, scene, theme)
     for null, of in (
         (panel.correlation.lagged, lambda one: (one.valid, one.correlation, one.lagged_mean, one.lagged_z)),
@@ -164,7 +204,7 @@ def test_the_correlation_and_both_bands_are_the_logs(qtbot, scene, theme, subspa
     ):
         logged = {one.t_ns: of(one)[1:] for one in subspaces if of(one)[0]}
         x, y = null.plot.now.getData()
-        times = BEGIN_NS + np.rint(x * 60 * 20).astype(np.int64) * (SECOND // 20)
+        times = nearest(started_ns + x * 60 * SECOND)
         told = np.array([logged[int(t_ns)] for t_ns in times])
         assert np.array_equal(y, told[:, 0])
         sd = (told[:, 0] - told[:, 1]) / told[:, 2]
@@ -184,12 +224,56 @@ def test_both_correlations_have_the_same_axes(qtbot, scene, theme):
     assert ranges[0][0] == [0.0, 10.0]
 
 
-def test_the_synchrony_is_the_logs_and_claims_no_direction(qtbot, scene, theme, logged):
+@pytest.mark.parametrize(("width", "height"), [(1000, 700), (490, 382), (320, 260)])
+def test_every_axis_names_its_unit(qtbot, scene, theme, width, height):
+    panel = opened(qtbot, scene, theme, width, height)
+    plots = [panel.correlation.lagged.plot, panel.correlation.trial.plot, panel.synchrony.plot, panel.projections.plot]
+    texts = [written(plot.getAxis("bottom")) for plot in plots if plot.isVisible()]
+    over_the_session, over_a_minute = ["0 min", "5", "10"], ["−60 s", "−40", "−20", "now"]
+    assert texts
+    assert all(text in (over_the_session, over_a_minute) for text in texts)
+    if width == 1000:
+        assert texts == [over_the_session] * 3 + [over_a_minute]
+
+
+def test_every_row_of_the_projections_is_named_whatever_coactivitys_scale(qtbot, scene, theme):
+    panel = opened(qtbot, scene, theme, 1000, 700)
+    for step in COACTIVITY_STEPS:
+        panel.projections._step = step
+        panel.projections._axis([0, 1, 2], True)
+        axis = panel.projections.plot.getAxis("left")
+        assert written(axis) == ["dim. 1", "dim. 2", "dim. 3", f"co. ±{step:g}"]
+
+
+def test_minutes_are_whole_and_end_where_the_axis_ends(qtbot, theme):
+    plot = SessionPlot(theme, (1.0,))
+    qtbot.addWidget(plot)
+    for span, step in TICKS_MIN.items():
+        assert span_of(span - 0.5) == span
+        plot.make_room(span, np.zeros(1))
+        (ticks,) = plot.getAxis("bottom")._tickLevels
+        assert [at for at, _ in ticks] == list(range(0, span + 1, step))
+        assert 3 <= len(ticks) <= 4
+        assert [text for _, text in ticks] == ["0 min", *(str(at) for at in range(step, span + 1, step))]
+
+
+def test_what_was_before_the_tasks_start_stands_left_of_0(qtbot, theme):
+    plot = SessionPlot(theme, (1.0,))
+    qtbot.addWidget(plot)
+    plot.make_room(9.0, np.zeros(1), first=0.4)
+    assert plot.getViewBox().viewRange()[0] == [0.0, 10.0]
+    plot.make_room(9.0, np.zeros(1), first=-2.4)
+    assert plot.getViewBox().viewRange()[0] == [-3.0, 10.0]
+    plot.anew()
+    assert plot.getViewBox().viewRange()[0] == [0.0, 2.0]
+
+
+def test_the_synchrony_is_the_logs_and_claims_no_direction(qtbot, scene, theme, logged, started_ns):
     panel = opened(qtbot, scene, theme)
     told = {one.t_ns: one for one in logged if isinstance(one, Synchrony)}
     last = told[max(told)]
     x, y = panel.synchrony.now.getData()
-    times = BEGIN_NS + np.rint(x * 60 * 20).astype(np.int64) * (SECOND // 20)
+    times = nearest(started_ns + x * 60 * SECOND)
     assert np.array_equal(y, [told[int(t_ns)].excess for t_ns in times])
     assert all(told[int(t_ns)].valid for t_ns in times)
     assert times[-1] == last.t_ns
@@ -241,7 +325,7 @@ def test_a_person_chooses_dimensions(qtbot, scene, theme, subspaces):
     assert panel.projections.choice.chosen == [COACTIVITY], "one at least stays"
 
 
-def test_coactivity_and_crossings_are_the_logs(qtbot, scene, theme, logged, subspaces):
+def test_coactivity_and_crossings_are_the_logs(qtbot, scene, theme, logged, subspaces, started_ns):
     panel = opened(qtbot, scene, theme)
     crossings = [one for one in logged if type(one).__name__ == "Crossing"]
     assert len(crossings) > 4
@@ -255,7 +339,7 @@ def test_coactivity_and_crossings_are_the_logs(qtbot, scene, theme, logged, subs
     assert np.allclose(drawn + 3, told * step)
     assert panel.projections.threshold.value() + 3 == pytest.approx(1.0 * step), "two_brains.toml triggers at 1"
     minutes, _ = panel.correlation.lagged.plot.marks.getData()
-    assert np.allclose(minutes[::2] * 60 * SECOND + BEGIN_NS, [one.t_ns for one in crossings if one.above])
+    assert np.allclose(minutes[::2] * 60 * SECOND + started_ns, [one.t_ns for one in crossings if one.above])
     last = crossings[-1]
     assert panel.trigger.text() == (
         f"trigger: coactivity ≥ 1; crossed {last.number} times, the last at {time_of_day(scene, last.t_ns)} "

@@ -218,7 +218,9 @@ def test_inhibited_trials_are_compared_with_the_others(scene: Scene, shown: Show
     for name, wanted in (("inhibited", True), ("control", False)):
         mine = [trial for trial in told.judged if bool(trial["chosen"] and trial.get("lit")) is wanted]
         k = sum(trial["outcome"] == Outcome.SUCCESS for trial in mine)
-        assert f"{name} {k} of {len(mine)} ({100 * k / len(mine):.0f} %, " in outcomes.light_text.text()
+        assert (
+            f"{name} {k} of {len(mine)} ({100 * k / len(mine):.0f}\N{NO-BREAK SPACE}%, " in outcomes.light_text.text()
+        )
         assert outcomes.light_bars[name].share.value == pytest.approx(k / len(mine))
     dark = sum(trial["chosen"] and not trial.get("lit") for trial in told.trials)
     assert outcomes.difference_text.text().startswith("difference ")

@@ -103,7 +103,9 @@ def test_only_the_last_100_trials_are_drawn(shown: Shown):
     panel.refresh()
     assert marks(panel.raster.pokes[0]) == sorted((offsets[n], n) for n in range(151, 251))
     assert panel.raster.plot.getViewBox().viewRange()[1] == pytest.approx([150.5, 250.5])
-    assert panel.raster.head.text() == "Pokes of the last 100 trials, newest on top"
+    assert panel.raster.head.text() == "Pokes of the last 100 trials"
+    assert panel.raster.foot.text().startswith("newest on top · ")
+    assert all(f"{mark}\N{NO-BREAK SPACE}" in panel.raster.foot.text() for mark in "□✓✗○–"), "no mark ends a line"
 
 
 def test_an_omission_is_drawn_around_its_opening_and_says_so(shown: Shown):
@@ -142,7 +144,8 @@ def test_the_band_is_drawn_as_it_was_known_when_each_trial_had_ended(shown: Show
     assert success.low.yData.tolist() == pytest.approx([25, 25, 30, 30])
     assert success.median.yData.tolist() == pytest.approx([50, 50, 55, 55])
     assert success.high.yData.tolist() == pytest.approx([75, 75, 80, 80])
-    assert success.foot.text() == (
+    assert " %" not in success.foot.text(), "no line begins with a per cent sign"
+    assert success.foot.text().replace("\N{NO-BREAK SPACE}", " ") == (
         "57 coincidences within 3 s; shifted: 48 (41–54). Judged are successes and misses; omissions do not count. "
         "Band now 30–80 %, median 55 %; chance: A's pokes against B's, shifted round the session; 95 % of such points "
         "lie in the band. Shared water alone can lift the curve above it."
@@ -212,6 +215,9 @@ def test_no_light_is_planned_where_its_share_is_0(shown: Shown):
 def test_light_that_no_judged_trial_had_is_not_yet_compared(shown: Shown):
     rows = [trial(1), trial(2, Outcome.MISS)]
     outcomes = shown(scene_with(Trials(rows), counts(rows))).outcomes
-    assert outcomes.light_text.text() == "inhibited: not yet, control 1 of 2 (50 %, 9–91 %)"
+    assert (
+        outcomes.light_text.text()
+        == "inhibited: not yet, control 1 of 2 (50\N{NO-BREAK SPACE}%, 9–91\N{NO-BREAK SPACE}%)"
+    )
     assert outcomes.difference_text.text() == "difference: not yet"
     assert outcomes.light_bars["inhibited"].share is None

@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QTabWidget
 
 from controller.log import LOG_NAME, read_events
+from controller.messages.view import Trials
 from gui.panels.trials import ALL, TrialsPanel
 from gui.scene import Scene
 from realtime.records import NS_PER_S, Kind, Outcome
+from tests.controller import viewing_things
+from tests.controller.viewing_things import row as trial
 from tests.controller.virtual_sessions import record
 from tests.gui.conftest import marks, scene_of
 from tests.realtime.kernels import COMPILED_HERE
@@ -59,16 +64,59 @@ def test_each_animal_alone_has_a_curve_of_its_own_and_rows_that_say_whose_they_a
             place for place, _, _ in rows[animal] if place > newest
         ]
         assert f"{'AB'[animal]} m1{2 + animal}" in panel.raster.legend.text()
-    assert [curve.opts["pen"].style() for curve in panel.success.curves] == [
-        Qt.PenStyle.SolidLine,
-        Qt.PenStyle.DashLine,
-    ]
+    a, b = (curve.opts["pen"] for curve in panel.success.curves)
+    assert (a.style(), b.style()) == (Qt.PenStyle.SolidLine, Qt.PenStyle.CustomDashLine)
+    assert a.widthF() > b.widthF()
 
 
-def test_each_animal_alone_has_no_window_no_interval_and_no_band(independent: Path, shown: Shown):
+def test_where_both_are_equally_good_both_curves_are_seen_and_the_line_above_says_both(shown: Shown, theme):
+    rows = [trial(n, machine=machine) for n in range(1, 41) for machine in (0, 1)]
+    scene = Scene()
+    for message in (viewing_things.opening(start_ns=S, machines=[0, 1]), Trials(rows)):
+        scene.take(message)
+    panel = shown(scene, 545, 380)
+    success = panel.success
+    assert success.head.text() == "Success, last 20 trials: A 100 %, B 100 %"
+    assert success.head.fontMetrics().horizontalAdvance(success.head.text()) <= success.head.width()
+    assert success.curves[0].yData.tolist() == success.curves[1].yData.tolist() == [100.0] * 21
+    image = success.plot.grab().toImage()
+    colours = [image.pixelColor(x, y).name() for x in range(image.width()) for y in range(image.height())]
+    a, b = (colours.count(QColor(theme.animals[animal]).name()) for animal in (0, 1))
+    assert a > 80
+    assert b > 80
+
+
+def test_an_animal_with_too_few_trials_has_no_number_yet(shown: Shown):
+    rows = [*(trial(n, machine=0) for n in range(1, 31)), *(trial(n, machine=1) for n in range(1, 13))]
+    scene = Scene()
+    for message in (viewing_things.opening(start_ns=S, machines=[0, 1]), Trials(rows)):
+        scene.take(message)
+    success = shown(scene).success
+    assert success.head.text() == "Success, last 20 trials: A 100 %, B not yet (12 of 20 trials)"
+
+
+@pytest.mark.parametrize("size", [(1100, 700), (950, 400), (700, 700), (640, 350), (400, 600), (320, 220)])
+def test_each_animal_alone_has_no_place_for_a_window_or_an_interval(independent: Path, shown: Shown, size, qapp):
+    scene = scene_of(independent, 470.0)
+    panel = shown(scene, *size)
+    offered = [tabs.tabText(i) for tabs in panel.findChildren(QTabWidget) for i in range(tabs.count())]
+    assert not {"Window", "Intervals"} & set(offered)
+    assert not panel.window_plot.isVisible()
+    assert not panel.intervals.isVisible()
+    assert panel.raster.isVisible()
+    assert panel.success.isVisible() or "Success" in offered
+    assert panel.outcomes.isVisible() or "Outcomes" in offered
+    scene.opening = msgspec.structs.replace(scene.opening, machines=[-1])
+    panel.anew()
+    panel.refresh()
+    qapp.processEvents()
+    offered = [tabs.tabText(i) for tabs in panel.findChildren(QTabWidget) for i in range(tabs.count())]
+    assert panel.window_plot.isVisible() or "Window" in offered, "a pair has one again"
+    assert panel.intervals.isVisible() or "Intervals" in offered
+
+
+def test_each_animal_alone_has_no_shaded_window_and_no_band(independent: Path, shown: Shown):
     panel = shown(scene_of(independent, 470.0))
-    assert panel.window_plot.blank.text() == "no window: each animal is judged alone"
-    assert panel.intervals.blank.text() == "no intervals: each animal is judged alone"
     assert panel.raster.spans.opts["y"].size == 0
     assert "Each animal is judged alone" in panel.success.foot.text()
     assert panel.outcomes.light_text.text() == "no light planned"

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, Qt
-from PyQt6.QtGui import QKeySequence, QShortcut
+from PyQt6.QtCore import QEvent, QPoint, QSize, Qt
+from PyQt6.QtGui import QKeyEvent, QKeySequence, QShortcut
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QDockWidget, QLabel, QTabBar, QWidget
 
@@ -17,11 +17,11 @@ from controller.messages.view import Choice, Playhead, Remark, Steer, View, Wish
 from controller.viewing.album import Album
 from gui.panel import Panel, find_panels
 from gui.parts.entry_table import SENTENCE
-from gui.window import LOST_NS, MainWindow
+from gui.window import LOST_NS, SETTLED_NS, MainWindow
 from realtime.clock import now_ns
 from realtime.records import NS_PER_S, Kind, Line, Outcome
 from tests.controller.serving import served
-from tests.gui.sessions import COUNTS, OPENING, STANDING, START_NS, changed
+from tests.gui.sessions import COUNTS, OPENING, PROBLEMS, SETUP, STANDING, START_NS, changed
 from tests.gui.windows import complete, logged_at, opened, place, replayed, turned
 
 AT_S = 480.0
@@ -220,6 +220,20 @@ def test_a_panel_that_cannot_be_seen_is_not_drawn(window):
     assert drawn == [1]
 
 
+def test_a_panel_that_something_in_it_covers_wholly_is_drawn(window):
+    drawn = []
+    panel = window.panels["box"]
+    panel.refresh = lambda: drawn.append(1)  # counts how often the window draws it
+    cover = QWidget(panel)
+    cover.setAutoFillBackground(True)
+    cover.setGeometry(panel.rect())
+    cover.show()
+    QApplication.processEvents()
+    assert panel.visibleRegion().isEmpty()
+    window.draw_all()
+    assert drawn == [1]
+
+
 def test_no_tab_is_left_lying_on_a_panel_when_a_small_window_grows(qtbot, qapp, address):
     with opened(address, size=(1366, 768)) as window:
         complete(qtbot, window)
@@ -227,13 +241,32 @@ def test_no_tab_is_left_lying_on_a_panel_when_a_small_window_grows(qtbot, qapp, 
         window.resize(1600, 1000)
         QApplication.processEvents()
         press(window, "Ctrl+0")
-        qtbot.waitUntil(lambda: not tabs(window))  # Qt takes them away when it comes to it
-        assert all(not panel.visibleRegion().isEmpty() for panel in window.panels.values())
+        assert not tabs(window)
+        assert seen(window) == set(window.panels)
 
 
-def tabs(window: MainWindow) -> list[QTabBar]:
-    """The tabs behind which docks stand."""
-    return [bar for bar in window.findChildren(QTabBar) if bar.isVisible() and bar.parent() is window]
+def test_no_tab_is_left_lying_on_a_panel_when_a_layout_without_tabs_is_taken(qtbot, qapp, address):
+    with opened(address) as large, opened(address, size=(1366, 768)) as window:
+        complete(qtbot, large)
+        complete(qtbot, window)
+        assert tabs(window) == [["Brains", "Shared"], ["Rig", "Events"], ["Session", "Box"]]
+        window._remembered.keep_layout("replay", large.saveState(large._version), small=True)
+        window._restore_layout()
+        assert tabs(window) == []
+        for _ in range(3):
+            window.arrange()
+            assert tabs(window) == [["Brains", "Shared"], ["Rig", "Events"], ["Session", "Box"]]
+
+
+def tabs(window: MainWindow) -> list[list[str]]:
+    """The words on the tabs behind which docks stand, also of those that Qt has given up and still draws."""
+    bars = [bar for bar in window.findChildren(QTabBar) if bar.isVisible() and bar.parent() is window]
+    return sorted([bar.tabText(number) for number in range(bar.count())] for bar in bars)
+
+
+def seen(window: MainWindow) -> set[str]:
+    """The panels that stand in front."""
+    return {name for name, dock in docks(window).items() if dock.isVisible() and not dock.visibleRegion().isEmpty()}
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -275,7 +308,7 @@ def test_a_panels_key_brings_it_to_the_front_of_a_small_windows_tabs(qtbot, qapp
         complete(qtbot, window)
         for kind in find_panels():
             press(window, kind.key)
-            qtbot.waitUntil(lambda kind=kind: not window.panels[kind.name].visibleRegion().isEmpty())
+            qtbot.waitUntil(lambda kind=kind: kind.name in seen(window))
 
 
 @pytest.mark.parametrize("keys", ["F1", "Shift+?"])
@@ -320,6 +353,33 @@ def test_ctrl_0_puts_everything_back(window):
     assert places(window) != before
     press(window, "Ctrl+0")
     assert places(window) == before
+
+
+Modifier = Qt.KeyboardModifier
+
+
+@pytest.mark.parametrize(
+    ("key", "larger"), [(Qt.Key.Key_Plus, True), (Qt.Key.Key_Equal, True), (Qt.Key.Key_Minus, False)]
+)
+def test_keys_of_the_zoom_are_heard(window, monkeypatch, key, larger):
+    asked = []
+    monkeypatch.setattr(window, "zoom", lambda *, larger: asked.append(larger))
+    window.activateWindow()
+    QTest.qWaitForWindowActive(window)
+    QTest.keyClick(window, key, Modifier.ControlModifier)
+    assert asked == [larger]
+
+
+def test_a_key_of_the_window_that_is_held_down_is_pressed_once(window, monkeypatch):
+    asked = []
+    monkeypatch.setattr(window, "zoom", lambda *, larger: asked.append(larger))
+    assert [shortcut.key().toString() for shortcut in window._shortcuts if shortcut.autoRepeat()] == []
+    window.activateWindow()
+    QTest.qWaitForWindowActive(window)
+    for again in (False, True, True):
+        held = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Minus, Modifier.ControlModifier, "-", again)
+        QApplication.sendEvent(window.windowHandle(), held)
+    assert asked == [False]
 
 
 @pytest.mark.parametrize(
@@ -627,16 +687,160 @@ def test_the_layout_of_sessions_and_the_one_of_replays_are_remembered_apart(qtbo
     as_replay = changed(OPENING, mode="REPLAY")
     with place() as where:
         for opening, closed in ((OPENING, "box"), (as_replay, "log")):
-            with served(Live(opening, COUNTS), where), opened(where, file) as window:
+            with served(Live(opening, COUNTS), where), opened(where, file, size=(780, 700)) as window:
                 complete(qtbot, window)
                 assert docks(window)[closed].isVisible()
                 docks(window)[closed].close()
         for opening, closed, shown in ((OPENING, "box", "log"), (as_replay, "log", "box")):
-            with served(Live(opening, COUNTS), where), opened(where, file) as window:
+            with served(Live(opening, COUNTS), where), opened(where, file, size=(780, 700)) as window:
                 complete(qtbot, window)
                 assert docks(window)["replay"].isVisible() == (opening is as_replay)
                 assert not docks(window)[closed].isVisible()
                 assert docks(window)[shown].isVisible()
+
+
+SMALL, LARGE = (1366, 768), (1600, 1000)
+
+
+def fitted(qtbot, window: MainWindow, *, small: bool) -> None:
+    """Draw until the panels stand as in a window of such a size."""
+    turned(qtbot, window, lambda: bool(tabs(window)) == small)
+    QApplication.processEvents()
+
+
+def test_a_window_that_becomes_small_puts_panels_behind_each_other_once_it_keeps_its_size(live, qtbot):
+    window, _ = live
+    assert tabs(window) == []
+    window.resize(*SMALL)
+    QApplication.processEvents()
+    window._suit_size(window._resized_ns + SETTLED_NS)
+    assert tabs(window) == [], "it may still be drawn at"
+    window._suit_size(window._resized_ns + SETTLED_NS + 1)
+    assert tabs(window) == [["Brains", "Shared"], ["Rig", "Events"], ["Session", "Box"]]
+    window._suit_size(window._resized_ns + NS_PER_S)
+    assert seen(window) == {"session", "trials", "brains", "rig"}
+
+
+def test_a_small_window_and_a_large_one_each_come_back_to_their_own_layout(live, qtbot):
+    window, _ = live
+    docks(window)["box"].close()
+    large = {name for name, where in places(window).items() if where[0]}
+    window.resize(*SMALL)
+    fitted(qtbot, window, small=True)
+    assert docks(window)["box"].isVisible(), "nobody has closed it in a small window"
+    docks(window)["log"].close()
+    window.resize(*LARGE)
+    fitted(qtbot, window, small=False)
+    assert {name for name, where in places(window).items() if where[0]} == large
+    window.resize(*SMALL)
+    fitted(qtbot, window, small=True)
+    assert docks(window)["box"].isVisible()
+    assert not docks(window)["log"].isVisible()
+
+
+def test_the_layout_of_a_large_window_is_not_put_into_a_small_one(qtbot, qapp, tmp_path):
+    settings = tmp_path / "window.ini"
+    with place() as where, served(Live(OPENING, COUNTS, STANDING), where):
+        with opened(where, settings, size=LARGE) as window:
+            complete(qtbot, window)
+            assert tabs(window) == []
+        with opened(where, settings, size=LARGE) as window:  # the screen in memory has room for a small one only
+            complete(qtbot, window)
+            assert (window.width() < 1000, window.height() < 1000) == (True, True)
+            assert tabs(window) == [["Brains", "Shared"], ["Rig", "Events"], ["Session", "Box"]]
+
+
+def test_a_remembered_layout_that_squeezes_a_panel_gives_way_to_the_usual_one(live, monkeypatch):
+    window, _ = live
+    usual = places(window)
+    docks(window)["box"].close()
+    window._remembered.keep_layout("session", window.saveState(window._version), small=False)
+    window._restore_layout()
+    assert not docks(window)["box"].isVisible()
+    docks(window)["rig"].setMinimumHeight(0)
+    monkeypatch.setattr(type(docks(window)["rig"]), "minimumSizeHint", lambda dock: QSize(50, 5000))
+    window._restore_layout()
+    assert docks(window)["box"].isVisible()
+    assert places(window) == usual
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1280, 720), (1278, 694), (1500, 880), (1600, 1000)])
+def test_buttons_of_a_running_session_are_seen_without_scrolling(qtbot, qapp, size):
+    with place() as where, served(Live(OPENING, COUNTS, STANDING), where), opened(where, size=size) as window:
+        complete(qtbot, window)
+        controls = window.panels["session"].controls
+        for button in (
+            controls.pause,
+            controls.stop,
+            controls.arm,
+            *controls.rewards.values(),
+            *controls.lasers.values(),
+        ):
+            assert whole(button), button.text()
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1280, 720), (1278, 694), (1500, 880), (1100, 620)])
+@pytest.mark.parametrize("problems", [[], PROBLEMS], ids=["all is well", "three things to correct"])
+def test_the_start_is_seen_without_scrolling(qtbot, qapp, size, problems):
+    feed = Live(changed(SETUP, problems=problems, rig_path="/home/somebody/rigs/of/this/laboratory/bench.toml"))
+    with place() as where, served(feed, where), opened(where, size=size) as window:
+        complete(qtbot, window)
+        form = window.panels["session"].form
+        assert whole(form.start)
+        assert whole(form.subjects[0])
+        assert (
+            form.output.mapTo(form, QPoint(form.output.width(), 0)).x() <= form.visibleRegion().boundingRect().right()
+        )
+
+
+def whole(widget: QWidget) -> bool:
+    """Whether all of a widget can be seen."""
+    return widget.isVisible() and widget.visibleRegion().boundingRect() == widget.rect()
+
+
+# --- what was written and not sent ------------------------------------------------------------------------------------
+
+
+def write(widget: QWidget, text: str) -> None:
+    """Write what is not ended with a key."""
+    widget.window().activateWindow()
+    QTest.qWaitForWindowActive(widget.window())
+    widget.setFocus()
+    QTest.keyClicks(widget, text)
+
+
+@pytest.mark.parametrize(
+    ("keys", "plan"),
+    [
+        ("Ctrl+-", "the window opens anew in another size"),
+        ("Ctrl+T", "everything is made anew in the other colours"),
+    ],
+)
+def test_a_note_that_was_begun_is_not_lost_to_another_size_or_other_colours(live, keys, plan):
+    window, _ = live
+    field = window.panels["session"].notes.field
+    write(field, "A limps a li")
+    press(window, keys)
+    assert sentence(window) == f"⚠ send or clear the note first: it would be lost when {plan}"
+    assert (window.isVisible(), window.wanted_zoom, window.theme.shade) == (True, None, "dark")
+    assert window.panels["session"].notes.field is field
+    assert field.text() == "A limps a li"
+    field.clear()
+    press(window, keys)
+    assert (window.wanted_zoom, window.theme.shade) == ((0.75, "dark") if keys == "Ctrl+-" else (None, "light"))
+
+
+def test_a_field_of_the_form_that_was_begun_is_not_lost_to_another_size(qtbot, qapp):
+    with place() as where, served(Live(SETUP), where), opened(where) as window:
+        complete(qtbot, window)
+        field = window.panels["session"].form.subjects[1]
+        write(field, "x")
+        press(window, "Ctrl+-")
+        assert sentence(window).startswith("⚠ send or clear the name of subject B first: ")
+        assert window.wanted_zoom is None
+        QTest.keyClick(field, Qt.Key.Key_Return)
+        press(window, "Ctrl+-")
+        assert window.wanted_zoom == 0.75
 
 
 def test_what_was_asked_for_goes_before_what_is_remembered(qapp, tmp_path):

@@ -36,6 +36,8 @@ def start(window):
         if not window.complete_ns:
             return
         timer.stop()
+        if zoom.current() == 1.25:
+            window.toggle_theme()
         if zoom.current() < 1.5:
             window.zoom(larger=True)
         else:
@@ -44,7 +46,8 @@ def start(window):
     timer.timeout.connect(press)
     timer.start(20)
 MainWindow.start = start
-words = {"server_key": "", "keys": None, "screenshot": None, "at": None, "size": "", "theme": "light", "report": None}
+theme = sys.argv[3] if "--theme" in sys.argv else ""
+words = {"server_key": "", "keys": None, "screenshot": None, "at": None, "size": "", "theme": theme, "report": None}
 sys.exit(run(argparse.Namespace(endpoint=sys.argv[1], **words), time.monotonic() + 20))
 """
 
@@ -112,11 +115,12 @@ def test_what_is_no_zoom_is_none(text):
     ("words", "again"),
     [
         (["-m", "gui", "ipc://x"], ["-m", "gui", "ipc://x"]),
-        (["-m", "gui", "ipc://x", "--at", "480", "--theme", "dark"], ["-m", "gui", "ipc://x", "--theme", "dark"]),
-        (["-m", "gui", "--at=480", "ipc://x"], ["-m", "gui", "ipc://x"]),
+        (["-m", "gui", "ipc://x", "--at", "480", "--keys", "k"], ["-m", "gui", "ipc://x", "--keys", "k"]),
+        (["-m", "gui", "ipc://x", "--theme", "dark", "--at", "480"], ["-m", "gui", "ipc://x"]),
+        (["-m", "gui", "--at=480", "--theme=light", "ipc://x"], ["-m", "gui", "ipc://x"]),
     ],
 )
-def test_a_window_that_starts_again_goes_on_from_the_moment_that_is_shown(words, again):
+def test_a_window_that_starts_again_goes_on_from_the_moment_and_the_colours_that_are_shown(words, again):
     assert zoom.again(words) == again
 
 
@@ -125,7 +129,18 @@ def test_an_interpreter_that_is_gone_is_a_sentence(monkeypatch):
         monkeypatch.setenv(name, "1")  # so that they are as before afterwards
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(zoom.NotStartedAgain, match=r"cannot be opened in another size \(No such file or directory\)"):
-        zoom.start_again(1.25)
+        zoom.start_again(1.25, has_begun=True)
+
+
+@pytest.mark.parametrize(("has_begun", "words"), [(False, ["gui", "x", "--at", "480"]), (True, ["gui", "x"])])
+def test_a_window_that_nobody_has_seen_yet_begins_as_it_was_told_to(monkeypatch, has_begun, words):
+    for name in ("DUETTO_ZOOM", "DUETTO_SCALE", "QT_SCALE_FACTOR"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(sys, "orig_argv", ["python", "gui", "x", "--at", "480"])
+    begun = []
+    monkeypatch.setattr(os, "execv", lambda program, given: begun.append((program, given)))  # it would not come back
+    zoom.start_again(1.25, has_begun=has_begun)
+    assert begun == [(sys.executable, [sys.executable, *words])]
 
 
 @pytest.mark.parametrize("said", ["1.2", "-1", "", "large", "1.50"])
@@ -168,18 +183,18 @@ def test_a_window_that_nobody_serves_any_more_keeps_what_it_shows(qtbot, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.skipif(XVFB is None, reason="there is no Xvfb here: sudo apt-get install xvfb")
-def test_larger_letters_start_the_same_process_again_step_by_step(address, tmp_path):
+def test_larger_letters_start_the_same_process_again_step_by_step_in_the_colours_shown(address, tmp_path):
     found = tmp_path / "found"
     with x_server(1920, 1080) as display:
         settings = {"XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "FOUND": str(found)}
         environment = os.environ | {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb"} | settings
-        words = [sys.executable, "-c", PRESSES, address]
+        words = [sys.executable, "-c", PRESSES, address, "--theme", "light"]
         answer = subprocess.run(
             words, cwd=HOUSE, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
     assert answer.returncode == 0, answer.stderr
     lines = [json.loads(line) for line in found.read_text(encoding="utf-8").splitlines()]
-    assert lines == [[1.0, 1.0, None, "light"], [1.25, 1.25, "1.25", "light"], [1.5, 1.5, "1.5", "light"]]
+    assert lines == [[1.0, 1.0, None, "light"], [1.25, 1.25, "1.25", "light"], [1.5, 1.5, "1.5", "dark"]]
 
 
 @pytest.mark.slow
