@@ -68,6 +68,7 @@ class BrainView(QWidget):
 
     def _lay_out(self) -> None:
         line = QHBoxLayout()
+        line.setContentsMargins(0, 0, 10, 0)  # or the line of the other brain seems to go on in this one
         line.addWidget(self.facts, 3)
         line.addWidget(self.trouble, 2)
         grid = QGridLayout(self)
