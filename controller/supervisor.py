@@ -478,7 +478,8 @@ class Supervisor:
         if not self._tell(VERBS[request.verb], animal, self._notes if request.verb == "note" else 0):
             return Answer(False, "the loop does not take events; the session is ending")
         self._laser_tests.passed_on(request.verb, now_ns())
-        self._stop_asked = self._stop_told = self._stop_asked or request.verb == "stop"
+        if request.verb == "stop":
+            self._stop_asked = self._stop_told = True
         return Answer(True, f"{request.verb}: done, and logged", self._status())
 
     def _write_note(self, text: str) -> None:

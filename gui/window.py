@@ -257,11 +257,12 @@ class MainWindow(QMainWindow):
         if wanted is None:
             self.tell(NO_LARGER if larger else NO_SMALLER, warn=False)
             return
-        served = self.link is not None and self.link.contact.heard_ns and self._contact(now_ns()) is None
-        if served and not self._is_over and self._is_written_in("the window opens anew in another size"):
+        heard = self.link is not None and self.link.contact.heard_ns
+        served = heard and not self._is_over and self._contact(now_ns()) is None
+        if served and self._is_written_in("the window opens anew in another size"):
             return
         self._remembered.keep_zoom(wanted)
-        if not served or self._is_over:
+        if not served:
             self.tell("nobody serves this session any more: what opens next is drawn in that size", warn=False)
             return
         self.wanted_zoom = wanted

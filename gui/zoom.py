@@ -102,9 +102,9 @@ def start_again(zoom: float, *, has_begun: bool) -> NoReturn:
         If the interpreter cannot be started any more.
     """
     put_on(zoom)
+    words = again(sys.orig_argv[1:]) if has_begun else sys.orig_argv[1:]
     try:
-        words = sys.orig_argv[1:]
-        os.execv(sys.executable, [sys.executable, *(again(words) if has_begun else words)])  # noqa: S606  (the same)
+        os.execv(sys.executable, [sys.executable, *words])  # noqa: S606  (the same program again: there is no shell)
     except OSError as error:
         raise NotStartedAgain(
             f"the window cannot be opened in another size ({error.strerror}); open it again with 'duetto monitor'"
